@@ -1,0 +1,122 @@
+"""Load a seeded, normalised batch of images and labels from any kind of data."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snnlens.data import specs
+from snnlens.data.source import Channels, Integers, Request, Source
+from snnlens.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A batch of images for a run, with what a caption and run.json say about it.
+
+    >>> batch = load("digits", samples=2, image_size=8)
+    >>> batch.description
+    'digits (scikit-learn), 2 images at 8 px'
+    """
+
+    x: Tensor = field(
+        repr=False
+    )  # float32 [samples, 3, image_size, image_size], (pixel - mean) / std
+    y: Tensor = field(repr=False)  # int64 [samples], in [0, classes)
+    classes: int
+    description: str  # one phrase for a figure caption
+    fingerprint: str  # sha256 (hex) of the bytes of x, then of y
+    source: str  # the spec that was loaded
+    dataset_size: int  # images to choose from (train part of CIFAR-10)
+    mean: Channels  # per channel, of pixels in [0, 1]
+    std: Channels
+
+
+def load(spec: str, *, samples: int, image_size: int, seed: int = 0) -> Images:
+    """Load `samples` images: the first of a seeded permutation of the data set, without repeats.
+
+    Images of another size are resized: digits, CIFAR-10 bilinearly (half-pixel centres,
+    smoothed where they shrink), photographs by their short side and a centre crop. A larger batch
+    of the same seed begins with the smaller one. On little-endian machines the same arguments and
+    library versions give the same bytes.
+
+    Raises InputError for a spec that `specs.check` refuses, for samples or image_size (pixels)
+    below 1, a seed outside [0, 2^63), a data set with fewer images, and data that can not be read.
+
+    >>> batch = load("random", samples=4, image_size=16, seed=1)
+    >>> batch.x.shape, batch.y.shape
+    (torch.Size([4, 3, 16, 16]), torch.Size([4]))
+    """
+    specs.check(spec, image_size)
+    _check_numbers(samples, seed)
+    kind, path = specs.parse(spec)
+    source = specs.reader(kind).read(path, Request(samples, image_size, seed))
+    order = _order(source, spec, samples, seed)
+    x = _normalised(_resized(torch.from_numpy(source.pixels(order)), image_size), source)
+    y = torch.from_numpy(source.labels[order])
+    return Images(
+        x=x,
+        y=y,
+        classes=source.classes,
+        description=_description(source, samples, image_size),
+        fingerprint=fingerprint(x, y),
+        source=spec,
+        dataset_size=len(source.labels),
+        mean=source.mean,
+        std=source.std,
+    )
+
+
+def fingerprint(x: Tensor, y: Tensor) -> str:
+    """Return the sha256 (hex) of the bytes of x followed by those of y, in C order.
+
+    >>> fingerprint(torch.zeros(1), torch.zeros(1, dtype=torch.int64))[:16]
+    '15ec7bf0b50732b4'
+    """
+    digest = hashlib.sha256(x.detach().cpu().contiguous().numpy().data)
+    digest.update(y.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _check_numbers(samples: int, seed: int) -> None:
+    if samples < 1:
+        raise InputError("samples", got=samples, wanted="at least 1", do="give --batch 8")
+    if not 0 <= seed < 2**63:
+        wanted = "a whole number from 0 to 2^63 - 1"
+        raise InputError("seed", got=seed, wanted=wanted, do="give --seed 0")
+
+
+def _order(source: Source, spec: str, samples: int, seed: int) -> Integers:
+    size = len(source.labels)
+    if size < samples:
+        do = f"give --batch {size} or fewer" if size else "give other data"
+        what = f"number of images in {spec}"
+        raise InputError(what, got=size, wanted=f"at least {samples}", do=do)
+    if not source.shuffle:
+        return np.arange(samples)
+    permutation = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+    return permutation[:samples].numpy()
+
+
+def _resized(x: Tensor, image_size: int) -> Tensor:
+    if x.shape[-2:] == (image_size, image_size):
+        return x
+    shrinks = image_size < x.shape[-1]
+    return functional.interpolate(
+        x, size=image_size, mode="bilinear", align_corners=False, antialias=shrinks
+    )
+
+
+def _normalised(x: Tensor, source: Source) -> Tensor:
+    mean, std = (torch.tensor(c).view(1, 3, 1, 1) for c in (source.mean, source.std))
+    return (x - mean) / std
+
+
+def _description(source: Source, samples: int, image_size: int) -> str:
+    count = f"{samples} image{'s' if samples > 1 else ''} at {image_size} px"
+    return ", ".join(part for part in (source.title, count, source.note) if part)

@@ -1,0 +1,93 @@
+"""What passes between `load` and a reader: the request; labels, and pixels on demand. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlens.errors import InputError
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Channels = tuple[float, float, float]
+
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run asks of a reader.
+
+    >>> Request(samples=8, image_size=64, seed=0).samples
+    8
+    """
+
+    samples: int
+    image_size: int  # pixels, both sides
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A data set as its reader hands it over: all labels now, pixels only for the images asked for.
+
+    `labels` is int64 [images], each in [0, classes). `pixels(indices)` returns float32
+    [len(indices), 3, height, width], before normalisation; photographs are in [0, 1].
+    `mean` and `std` are per channel, in the unit of `pixels`.
+
+    >>> blank = lambda order: np.zeros((len(order), 3, 2, 2), np.float32)
+    >>> Source("blank", np.array([0, 1]), 2, (0.0,) * 3, (1.0,) * 3, blank).pixels([1]).shape
+    (1, 3, 2, 2)
+    """
+
+    title: str  # opens the caption: "digits (scikit-learn)"
+    labels: Integers
+    classes: int
+    mean: Channels
+    std: Channels
+    pixels: Callable[[Integers], Floats]
+    note: str = ""  # ends the caption: "labels in file order"
+    shuffle: bool = True  # False: the images are taken in the reader's own order
+
+
+class Reader(Protocol):
+    """A module in `readers/`: `PATH` says what its path must be, and is empty if it takes none."""
+
+    PATH: str
+
+    def check(self, path: Path | None, /) -> None:
+        """Raise InputError for a path that can not be read; cheap."""
+
+    def read(self, path: Path | None, request: Request, /) -> Source:
+        """Open the data set; InputError names what is wrong with it."""
+
+
+def uint8_pixels(images: NDArray[np.uint8]) -> Floats:
+    """Scale bytes to float32 in [0, 1], any shape.
+
+    >>> uint8_pixels(np.array([0, 255], np.uint8))
+    array([0., 1.], dtype=float32)
+    """
+    return images.astype(np.float32) / np.float32(255)
+
+
+def visible_entries(folder: Path) -> list[Path]:
+    """List a folder without hidden names, sorted by name.
+
+    Raises InputError where the folder can not be listed.
+
+    >>> [entry.name for entry in visible_entries(Path(__file__).parent / "readers")][0]
+    '__init__.py'
+    """
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        got = f"{folder}: {error.strerror}"
+        raise InputError("folder", got=got, wanted="one that can be listed") from error
+    return [entry for entry in entries if not entry.name.startswith(".")]

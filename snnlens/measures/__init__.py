@@ -1,0 +1,1 @@
+"""Formulas over arrays: numpy in, numbers out."""

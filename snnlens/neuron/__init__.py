@@ -1,0 +1,1 @@
+"""The neuron core: the only membrane equations in the repository."""

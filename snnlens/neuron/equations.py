@@ -1,0 +1,200 @@
+r"""The membrane equations of IF, LIF and PLIF: the reference of the whole suite.
+
+One time step is charge, fire, reset (Fang et al. 2021, Eqs. 1 to 3):
+
+    H[t] = f(V[t-1], X[t])
+    S[t] = Theta(H[t] - V_th),              Theta(0) = 1
+    V[t] = H[t] (1 - S[t]) + V_reset S[t]   (hard)    or    H[t] - V_th S[t]   (soft)
+
+with f of IF (Eq. 4), LIF and PLIF (Eq. 5), where V_reset is the resting potential too:
+
+    IF                     H = V + X
+    LIF                    H = V + (X - (V - V_reset)) / tau
+    LIF, input not decayed H = V - (V - V_reset) / tau + X
+    PLIF                   the same with 1 / tau = sigmoid(w), w learnable
+
+Time comes first: x is [T, ...]. Everything works in any floating dtype. `loop` is the equations
+under autograd; `forward` and `backward` are the same two passes written out, which save x only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from snnlens.neuron.surrogate import ATan, Surrogate
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a neuron does in one time step; potentials in the unit of the threshold."""
+
+    charge: Literal["if", "lif", "plif"] = "if"
+    threshold: float = 1.0
+    reset: Literal["hard", "soft"] = "hard"
+    reset_potential: float = 0.0
+    surrogate: Surrogate = field(default_factory=ATan)
+    detach_reset: bool = True
+    tau_steps: float | None = None
+    decay_input: bool = True
+
+    def leaks(self) -> bool:
+        """Whether the potential decays between the steps."""
+        return self.charge != "if"
+
+
+class Step(NamedTuple):
+    """One time step of one layer, as a listener sees it; each tensor has the shape of x[t]."""
+
+    t: int
+    current: Tensor
+    membrane: Tensor
+    spike: Tensor
+    membrane_after: Tensor
+    surrogate: Tensor
+
+
+def start(x: Tensor, rule: Rule) -> Tensor:
+    """The resting state before the first step, shaped like x[0]."""
+    return torch.full_like(x[0], rule.reset_potential, requires_grad=False)
+
+
+def charge(v: Tensor, x: Tensor, rule: Rule, rate: Tensor | None = None) -> Tensor:
+    """H = f(V, X). `rate` is PLIF's 1 / tau, a scalar tensor."""
+    if not rule.leaks():
+        return v + x
+    if rule.decay_input:
+        return v + _per_tau(x - _above_rest(v, rule), rule, rate)
+    return v - _per_tau(_above_rest(v, rule), rule, rate) + x
+
+
+def fire(h: Tensor, rule: Rule) -> Tensor:
+    """S = Theta(H - V_th) as booleans; a membrane at the threshold fires."""
+    return h >= rule.threshold
+
+
+def reset(h: Tensor, spike: Tensor, rule: Rule) -> Tensor:
+    """V after the spike; `spike` holds zeros and ones in the dtype of h."""
+    if rule.reset == "soft":
+        return h - rule.threshold * spike
+    kept = h * (1 - spike)
+    return kept if rule.reset_potential == 0 else kept + rule.reset_potential * spike
+
+
+def loop(
+    x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """All steps under autograd: spikes [T, ...] and the last membrane potential. Slow and plain."""
+    spikes = []
+    for current in x:
+        h = charge(v, current, rule, rate)
+        s = _Spike.apply(h, rule)
+        spikes.append(s)
+        v = reset(h, s.detach() if rule.detach_reset else s, rule)
+    return torch.stack(spikes), v
+
+
+@torch.no_grad()
+def steps(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> Iterator[Step]:
+    """Each step with everything in it, without gradients: what the tap shows."""
+    for t, current in enumerate(x):
+        h = charge(v, current, rule, rate)
+        s = fire(h, rule).to(h.dtype)
+        v = reset(h, s, rule)
+        yield Step(t, current, h, s, v, rule.surrogate.derivative(h - rule.threshold))
+
+
+@torch.no_grad()
+def forward(
+    x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The forward pass of `loop` without a graph: the same operations, the same bits."""
+    spikes = torch.empty_like(x)
+    for t, current in enumerate(x):
+        h = charge(v, current, rule, rate)
+        spikes[t] = fire(h, rule)
+        v = reset(h, spikes[t], rule)
+    return spikes, v
+
+
+@torch.no_grad()
+def backward(
+    grad: Tensor, x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    r"""dL/dX [T, ...] and, for PLIF, dL/d(1/tau), from dL/dS, X and the first V only.
+
+    The membrane is recomputed, then, from the last step to the first, with g_V = dL/dV[t]:
+
+        dL/dS[t] += g_V dV/dS            (nothing where the reset is detached)
+        dL/dH[t]  = dL/dS[t] sigma'(H[t] - V_th) + g_V dV/dH
+        dL/dX[t]  = dL/dH[t] dH/dX;      g_V = dL/dH[t] dH/dV
+    """
+    before, charged = _membranes(x, v, rule, rate)
+    grad_x, grad_v = torch.empty_like(x), None
+    grad_rate = None if rate is None else torch.zeros((), dtype=torch.float64, device=x.device)
+    for t in reversed(range(len(x))):
+        grad_h = _through_spike(grad[t], grad_v, charged[t], rule)
+        if grad_rate is not None:
+            grad_rate += (grad_h * _by_rate(before[t], x[t], rule)).sum(dtype=torch.float64)
+        through = _per_tau(grad_h, rule, rate) if rule.leaks() else grad_h
+        grad_x[t] = through if rule.decay_input else grad_h
+        grad_v = grad_h - through if rule.leaks() else grad_h
+    return grad_x, None if grad_rate is None else grad_rate.to(x.dtype)
+
+
+def _membranes(
+    x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """V before and H within each step."""
+    before, charged = [], []
+    for t, current in enumerate(x):
+        before.append(v)
+        charged.append(charge(v, current, rule, rate))
+        if t + 1 < len(x):
+            v = reset(charged[t], fire(charged[t], rule).to(x.dtype), rule)
+    return before, charged
+
+
+def _through_spike(grad_s: Tensor, grad_v: Tensor | None, h: Tensor, rule: Rule) -> Tensor:
+    """dL/dH of one step from dL/dS and dL/dV of the same step."""
+    slope = rule.surrogate.derivative(h - rule.threshold)
+    if grad_v is None:
+        return grad_s * slope
+    if not rule.detach_reset:
+        by_spike = -rule.threshold if rule.reset == "soft" else rule.reset_potential - h
+        grad_s = grad_s + grad_v * by_spike
+    if rule.reset == "hard":
+        grad_v = grad_v * fire(h, rule).logical_not_()
+    return grad_s * slope + grad_v
+
+
+def _by_rate(v: Tensor, x: Tensor, rule: Rule) -> Tensor:
+    """dH/d(1/tau)."""
+    return x - _above_rest(v, rule) if rule.decay_input else -_above_rest(v, rule)
+
+
+def _above_rest(v: Tensor, rule: Rule) -> Tensor:
+    return v if rule.reset_potential == 0 else v - rule.reset_potential
+
+
+def _per_tau(y: Tensor, rule: Rule, rate: Tensor | None) -> Tensor:
+    return y / rule.tau_steps if rate is None else y * rate
+
+
+class _Spike(torch.autograd.Function):
+    """Theta forward, sigma' backward: the one place where `loop` leaves true derivatives."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, rule: Rule) -> Tensor:
+        ctx.save_for_backward(h)
+        ctx.rule = rule
+        return fire(h, rule).to(h.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (h,) = ctx.saved_tensors
+        return grad * ctx.rule.surrogate.derivative(h - ctx.rule.threshold), None

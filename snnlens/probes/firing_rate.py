@@ -1,0 +1,61 @@
+"""Firing rate: spikes / (neurons x T x samples), and what integer spikes hide in it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from snnlens.recording.probe import Probe, Sums
+from snnlens.recording.record import Column, Quantity
+from snnlens.recording.reduce import (
+    step_above_one,
+    step_elements,
+    step_max,
+    step_nonzero,
+    step_sums,
+)
+from snnlens.sites import Site
+
+
+class FiringRate(Probe):
+    """Firing rate per site and step: sum of spikes / (neurons x T x samples).
+
+    At a block the tensor may hold integers (SEW add) or currents (MS): there `firing_rate` is the
+    mean value, and the share of elements that are not 0, the share above 1 and the largest value
+    stand beside it. A neuron layer's spikes are zeros and ones.
+
+    Source: Fang et al. 2021, Figs. 4 and 5.
+    """
+
+    name = "firing_rate"
+    columns = {
+        "total": Column(),
+        "elements": Column(),
+        "nonzero": Column(),
+        "above_one": Column(),
+        "largest": Column("max", "max"),
+    }
+    quantities = {
+        "firing_rate": Quantity("ratio", ("total", "elements"), "spikes per neuron and step"),
+        "nonzero_share": Quantity("ratio", ("nonzero", "elements"), "share of elements"),
+        "above_one_share": Quantity("ratio", ("above_one", "elements"), "share of elements"),
+        "largest": Quantity("value", ("largest",), "spikes"),
+    }
+
+    def shares(self, site: Site) -> str:
+        """A neuron's spikes are only counted; a block's tensor is looked at more closely."""
+        return "neuron" if site.role == "neuron" else "block"
+
+    def value(self, site: Site, x: Tensor) -> Sums:
+        """Sum, count and, at a block, the counts that tell integers from ones."""
+        total, elements = step_sums(x), step_elements(x)
+        if site.role == "neuron":
+            binary = (total > 0).to(total.dtype)
+            return {"total": total, "elements": elements, "nonzero": total,
+                    "above_one": 0 * total, "largest": binary}  # fmt: skip
+        return {
+            "total": total,
+            "elements": elements,
+            "nonzero": step_nonzero(x),
+            "above_one": step_above_one(x),
+            "largest": step_max(x),
+        }

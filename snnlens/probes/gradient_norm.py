@@ -1,0 +1,53 @@
+"""Gradient norm: ||dL/dS|| at block inputs, block outputs and neuron outputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnlens.recording.probe import NEURONS, Probe, Sums
+from snnlens.recording.record import Column, Quantity
+from snnlens.recording.reduce import step_elements, step_squares
+from snnlens.sites import Role, Site
+
+READS: frozenset[Role] = NEURONS | {"block_input", "block_output"}
+
+
+class GradientNorm(Probe):
+    """||dL/dS|| = sqrt(sum (dL/dS)^2), squares summed in float64 from the first product.
+
+    A norm belongs to one batch and one loss: over batches it is the root mean square. The loss
+    is the user's; for a mean over B samples the norm falls as B^-1/2. `gradient_per_sample` is
+    the norm times sqrt(samples per batch), by which runs of different batch size compare.
+
+    Source: Fang et al. 2021, Figs. 6 to 8.
+    """
+
+    name = "gradient_norm"
+    roles = READS
+    columns = {
+        "squares": Column(),
+        "gradients": Column(),
+        "batches": Column("sum", "max"),
+        "samples": Column("sum", "max"),
+        "squares_by_samples": Column(),
+    }
+    quantities = {
+        "gradient_norm": Quantity("root_mean", ("squares", "batches"), "loss per spike"),
+        "gradient_per_sample": Quantity(
+            "root_mean", ("squares_by_samples", "batches"), "loss per spike and sqrt(sample)"
+        ),
+    }
+
+    def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
+        """Squares per step; the batch is the second axis."""
+        squares = step_squares(grad)
+        samples = grad.shape[1] if grad.dim() > 1 else 1
+        one = torch.ones_like(squares, dtype=torch.int64)
+        return {
+            "squares": squares,
+            "gradients": step_elements(grad),
+            "batches": one,
+            "samples": one * samples,
+            "squares_by_samples": squares * samples,
+        }

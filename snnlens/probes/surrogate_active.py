@@ -1,0 +1,30 @@
+"""Surrogate-active share: at how many neurons and steps the surrogate gradient is not 0."""
+
+from __future__ import annotations
+
+import torch
+
+from snnlens.neuron.equations import Step
+from snnlens.recording.probe import NEURONS, Probe, Sums
+from snnlens.recording.record import Column, Quantity
+from snnlens.sites import Site
+
+
+class SurrogateActive(Probe):
+    """Share of neuron-steps with sigma'(H - V_th) != 0, per site and step.
+
+    A surrogate of bounded support (rectangular, triangular) passes no gradient where the membrane
+    is far from the threshold; one of unbounded support always has a share of 1.
+    """
+
+    name = "surrogate_active"
+    roles = NEURONS
+    columns = {"active": Column(), "neuron_steps": Column()}
+    quantities = {
+        "surrogate_active": Quantity("ratio", ("active", "neuron_steps"), "share of neuron-steps")
+    }
+
+    def step(self, site: Site, step: Step) -> Sums:
+        """One time step of one core neuron."""
+        active = step.surrogate.count_nonzero().reshape(1)
+        return {"active": active, "neuron_steps": torch.full_like(active, step.spike.numel())}

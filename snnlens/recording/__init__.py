@@ -1,0 +1,1 @@
+"""Recorder, Record and the folder a run is kept in."""

@@ -1,0 +1,338 @@
+"""Recorder: attaches probes to the sites of a model, always detaches, and keeps sums only."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from snnlens.errors import InputError, NothingToRecord
+from snnlens.neuron.equations import Step
+from snnlens.neuron.layers import Neuron
+from snnlens.provenance import provenance
+from snnlens.recording.probe import Probe, Sums
+from snnlens.recording.record import Column, Record
+from snnlens.sites import Site
+
+Handle = Any  # a torch RemovableHandle; its own type is not public
+
+
+def sites_of(model: nn.Module) -> list[Site]:
+    """The sites that a model lists, or else its snnlens neurons by their dotted path."""
+    if hasattr(model, "sites"):
+        return list(model.sites())
+    neurons = [n for n, m in model.named_modules() if isinstance(m, Neuron)]
+    if not neurons:
+        raise NothingToRecord(
+            f"the model must have a spiking site; got {type(model).__name__} without one; use "
+            "snnlens neurons, or give the model a method sites() that lists snnlens.Site"
+        )
+    return [Site(n, n, "output", "neuron") for n in neurons]
+
+
+@dataclass
+class _Seen:
+    """The tensor that passed last: one tensor may be several sites (O^l is S^(l+1))."""
+
+    tensor: weakref.ref[Tensor]
+    values: dict[tuple[str, str], Sums] = field(default_factory=dict)
+    gradient_sites: list[Site] = field(default_factory=list)
+
+
+class Recorder:
+    """Record a model: `with Recorder(model, probes) as rec: loss(model(x), y).backward()`.
+
+    Observing changes nothing: outputs, gradients, random state and module state keep their bits.
+    Forward hooks read the sites and `Tensor.register_hook` their gradients; sums stay on the
+    device until the record is asked for. Memory is O(sites x T) numbers.
+
+    Args:
+        model: a module that lists `sites()`, or holds snnlens neurons; time first [T, B, ...].
+        probes: what to record.
+        network: the name of this network in the Record.
+        on_site: called after each site of a forward or backward pass (a progress bar).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        probes: Sequence[Probe],
+        *,
+        network: str = "model",
+        on_site: Callable[[], None] | None = None,
+    ) -> None:
+        self.model, self.probes, self.network = model, list(probes), network
+        self.sites = sites_of(model) + _parameter_sites(model, self.probes)
+        self._on_site = on_site or (lambda: None)
+        self._sums: dict[tuple[str, str], Sums] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._forward_calls: Counter[str] = Counter()
+        self._gradient_calls: Counter[str] = Counter()
+        self._model_calls = 0
+        self._last: _Seen | None = None
+        self._stack = ExitStack()
+        self._tensor_hooks: list[Handle] = []
+        self._facts: dict[str, Any] = {}
+
+    def __enter__(self) -> Recorder:
+        try:
+            self._attach()
+        except BaseException:
+            self._detach()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._detach()
+
+    def note(self, **facts: Any) -> None:
+        """Add facts about this network to the Record: its loss, its data."""
+        self._facts |= facts
+
+    def record(self) -> Record:
+        """What was seen so far, as an immutable Record."""
+        if not self._model_calls:
+            raise NothingToRecord(
+                "the recorder must see a forward pass; got none; call the model inside `with`"
+            )
+        tables = {p.name: self._table(p) for p in self.probes}
+        return Record(
+            sites=self._site_table(),
+            tables={n: t for n, t in tables.items() if len(t)},
+            schemas={p.name: p.schema() for p in self.probes if len(tables[p.name])},
+            networks={self.network: self._network_facts()},
+            provenance=provenance(),
+        )
+
+    def frame(self, *, per_step: bool = False) -> pd.DataFrame:
+        """See `Record.frame`."""
+        return self.record().frame(per_step=per_step)
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write a run folder; see `Record.save`."""
+        return self.record().save(folder, force=force)
+
+    # --- attaching -----------------------------------------------------------------------------
+
+    def _attach(self) -> None:
+        self._hold(self.model.register_forward_pre_hook(self._model_called))
+        for site in self.sites:
+            if site.role == "parameter":
+                self._watch_gradient(self.model.get_parameter(site.name), [site], None)
+                continue
+            module = self._module(site)
+            if site.reads == "input":
+                self._hold(module.register_forward_pre_hook(self._input_hook(site)))
+            else:
+                self._hold(module.register_forward_hook(self._output_hook(site)))
+            self._tap(module, site)
+
+    def _module(self, site: Site) -> nn.Module:
+        try:
+            return self.model.get_submodule(site.module)
+        except AttributeError:
+            raise InputError(
+                f"the module of site {site.name}", got=site.module, wanted="a part of the model"
+            ) from None
+
+    def _tap(self, module: nn.Module, site: Site) -> None:
+        probes = [p for p in self.probes if p.overrides("step") and p.wants(site)]
+        if not (probes and isinstance(module, Neuron)):
+            return
+
+        def listen(step: Step) -> None:
+            for probe in probes:
+                self._add(probe, site, probe.step(site, step), at=step.t)
+
+        self._stack.enter_context(module.tap(listen))
+
+    def _hold(self, handle: Handle) -> None:
+        self._stack.callback(handle.remove)
+
+    def _detach(self) -> None:
+        self._stack.close()
+        for handle in self._tensor_hooks:
+            handle.remove()
+        self._tensor_hooks.clear()
+        self._last = None
+
+    # --- observing -----------------------------------------------------------------------------
+
+    def _model_called(self, module: nn.Module, args: Any) -> None:
+        self._model_calls += 1
+        self._last = None
+        alive = [h for h in self._tensor_hooks if h.hooks_dict_ref() is not None]
+        self._tensor_hooks = alive
+
+    def _input_hook(self, site: Site) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
+            self._observe(site, args[0])
+
+        return hook
+
+    def _output_hook(self, site: Site) -> Callable[..., None]:
+        comparing = [p for p in self.probes if p.overrides("block") and p.wants(site)]
+
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            self._observe(site, output)
+            with torch.no_grad():
+                for probe in comparing:
+                    sums = probe.block(site, module, args[0].detach(), output.detach())
+                    self._add(probe, site, sums)
+
+        return hook
+
+    @torch.no_grad()
+    def _observe(self, site: Site, x: Tensor) -> None:
+        self._forward_calls[site.name] += 1
+        self._shapes.setdefault(site.name, tuple(x.shape))
+        if self._last is None or self._last.tensor() is not x:
+            self._last = _Seen(weakref.ref(x))
+        seen = self._last
+        for probe in self.probes:
+            if probe.wants(site) and probe.overrides("value"):
+                key = (probe.name, probe.shares(site))
+                if key not in seen.values:
+                    seen.values[key] = probe.value(site, x.detach())
+                self._add(probe, site, seen.values[key])
+        if x.requires_grad and self._reads_gradient(site):
+            seen.gradient_sites.append(site)
+            if len(seen.gradient_sites) == 1:
+                self._watch_gradient(x, seen.gradient_sites, x.detach())
+        self._on_site()
+
+    def _reads_gradient(self, site: Site) -> bool:
+        return any(p.wants(site) and p.overrides("gradient") for p in self.probes)
+
+    def _watch_gradient(self, x: Tensor, sites: list[Site], value: Tensor | None) -> None:
+        """One hook per tensor; `sites` may still grow while the tensor passes on."""
+        values: dict[str, Tensor | None] = {"x": value}
+
+        @torch.no_grad()
+        def hook(grad: Tensor) -> None:
+            reduced: dict[tuple[str, str], Sums] = {}
+            for site in sites:
+                self._gradient_calls[site.name] += 1
+                for probe in self.probes:
+                    if probe.wants(site) and probe.overrides("gradient"):
+                        key = (probe.name, probe.shares(site))
+                        if key not in reduced:
+                            x = values["x"] if probe.keeps_value else None
+                            reduced[key] = probe.gradient(site, grad.detach(), x)
+                        self._add(probe, site, reduced[key])
+                self._on_site()
+
+        self._tensor_hooks.append(x.register_hook(hook))
+
+    def _add(self, probe: Probe, site: Site, sums: Sums, at: int = 0) -> None:
+        if not sums:  # the probe has nothing to say of this tensor
+            return
+        key = (probe.name, site.name)
+        if at:
+            sums = {c: _padded(s, at, front=True) for c, s in sums.items()}
+        old = self._sums.get(key)
+        self._sums[key] = sums if old is None else _merged(old, sums, probe.columns)
+
+    # --- what is kept --------------------------------------------------------------------------
+
+    def _site_table(self) -> pd.DataFrame:
+        rows = []
+        for order, site in enumerate(self.sites):
+            row = asdict(site)
+            row["site"] = row.pop("name")
+            rows.append(
+                {"network": self.network, "order": order}
+                | row
+                | _shape_facts(self._shapes.get(site.name))
+                | {
+                    "forward_calls": self._forward_calls[site.name],
+                    "gradient_calls": self._gradient_calls[site.name],
+                }
+            )
+        return _typed(pd.DataFrame(rows))
+
+    def _network_facts(self) -> dict[str, Any]:
+        facts = self.model.facts() if hasattr(self.model, "facts") else {}
+        own = {"model": type(self.model).__name__, "forward_passes": self._model_calls,
+               "training_mode": self.model.training}  # fmt: skip
+        return facts | own | self._facts
+
+    def _table(self, probe: Probe) -> pd.DataFrame:
+        parts = []
+        for site in self.sites:
+            sums = self._sums.get((probe.name, site.name))
+            if sums:
+                parts.append(_rows(self.network, site.name, probe.axes, sums))
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _parameter_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
+    if not any("parameter" in p.roles for p in probes):
+        return []
+    return [
+        Site(name, name.rpartition(".")[0], "output", "parameter", "weight")
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    ]
+
+
+def _merged(old: Sums, new: Sums, columns: dict[str, Column]) -> Sums:
+    merged = {}
+    for column, spec in columns.items():
+        a, b = old[column], new[column]
+        if a.dim() and len(a) != len(b):
+            length = max(len(a), len(b))
+            a, b = (_padded(x, length - len(x), front=False, fill=spec.merge) for x in (a, b))
+        merge = {"sum": torch.add, "max": torch.maximum, "min": torch.minimum}[spec.merge]
+        merged[column] = merge(a, b)
+    return merged
+
+
+def _padded(x: Tensor, by: int, *, front: bool, fill: str = "sum") -> Tensor:
+    """x lengthened by steps that say nothing: 0 for a sum, the neutral element of an extreme."""
+    info = torch.finfo(x.dtype) if x.is_floating_point() else torch.iinfo(x.dtype)
+    neutral = {"sum": 0, "max": info.min, "min": info.max}[fill]
+    filler = x.new_full((by, *x.shape[1:]), neutral)
+    return torch.cat([filler, x] if front else [x, filler])
+
+
+def _shape_facts(shape: tuple[int, ...] | None) -> dict[str, int | None]:
+    names = ("time_steps", "batch", "neurons", "positions")
+    if shape is None or len(shape) < 2:
+        return dict.fromkeys(names)
+    return {
+        "time_steps": shape[0],
+        "batch": shape[1],
+        "neurons": math.prod(shape[2:]),
+        "positions": math.prod(shape[3:]),
+    }
+
+
+def _typed(sites: pd.DataFrame) -> pd.DataFrame:
+    whole = ["block", "stage", "area", "time_steps", "batch", "neurons", "positions"]
+    return sites.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _rows(network: str, site: str, axes: tuple[str, ...], sums: Sums) -> pd.DataFrame:
+    arrays = {c: t.cpu().numpy() for c, t in sums.items()}
+    shape = next(iter(arrays.values())).shape
+    index = np.indices(shape).reshape(len(shape), math.prod(shape))
+    keys = {axis: index[i] for i, axis in enumerate(axes)}
+    flat = {c: a.reshape(-1) for c, a in arrays.items()}
+    return pd.DataFrame({"network": network, "site": site} | keys | flat)

@@ -1,0 +1,51 @@
+"""Plug-ins by file name: one file in its folder is one plug-in; no list is kept.
+
+A file that begins with `_` is none. Listing reads the first docstring line from the source and
+imports nothing; loading imports that one file.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from snnlens.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def listing(kind: str) -> dict[str, str]:
+    """Name and first docstring line of each plug-in in a folder, sorted by name.
+
+    >>> "firing_rate" in listing("probes")
+    True
+    """
+    files = sorted((PACKAGE / kind).glob("[!_]*.py"))
+    return {f.stem: _first_line(f) for f in files}
+
+
+def module(kind: str, name: str) -> ModuleType:
+    """Import the plug-in's file: `analysis`, `gradients` -> snnlens.analysis.gradients."""
+    known = listing(kind)
+    if name not in known:
+        what = {"analysis": "analysis", "experiments": "question"}.get(kind, kind.rstrip("s"))
+        raise InputError(what, got=name, wanted="one of " + ", ".join(known))
+    return importlib.import_module(f"snnlens.{kind}.{name}")
+
+
+def plugin(kind: str, name: str) -> type[Any]:
+    """The class of that `name` in the plug-in's file."""
+    found = module(kind, name)
+    for _, value in inspect.getmembers(found, inspect.isclass):
+        if value.__module__ == found.__name__ and getattr(value, "name", None) == name:
+            return value  # type: ignore[no-any-return]
+    raise AssertionError(f"{found.__name__} has no class with name = {name!r}")
+
+
+def _first_line(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
