@@ -37,6 +37,11 @@ class BlockPlan:
     area: int
     area_out: int
 
+    @property
+    def name(self) -> str:
+        """The block's dotted path in the model."""
+        return f"layer{self.stage}.{self.position}"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -74,6 +79,16 @@ class Plan:
         last = self.blocks[-1]
         members.setdefault(last.area_out, []).append(last.index + 1)
         return members
+
+    def area_ends(self) -> frozenset[str]:
+        """The site names of the deepest block input of each area, S^m.
+
+        >>> sorted(plan(18).area_ends())
+        ['layer1.1.input', 'layer2.1.input', 'layer3.1.input', 'layer4.1.output']
+        """
+        deepest = {b.area: f"{b.name}.input" for b in self.blocks}
+        last = self.blocks[-1]
+        return frozenset((deepest | {last.area_out: f"{last.name}.output"}).values())
 
 
 def plan(depth: int, layout: str = "imagenet") -> Plan:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -45,6 +45,7 @@ def resnet(
     time_steps: int = 4,
     classes: int = 1000,
     seed: int | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> ResNet:
     """Build a residual network with Kaiming-initialised weights.
 
@@ -61,6 +62,8 @@ def resnet(
         classes: outputs of the last layer.
         seed: equal seeds give equal weights in all residuals and connects of a depth;
             None takes torch's global random state.
+        weights: convolutions and last layer of another network of this depth, shared and not
+            copied; then nothing is drawn.
 
     Returns:
         A module: static images [B, 3, H, W] or sequences [T, B, 3, H, W] in, logits
@@ -84,8 +87,11 @@ def resnet(
     template = IF() if neuron is None else neuron
     with torch.device("meta"):  # nothing is drawn twice: the weights are drawn once, below
         model = ResNet(plan(depth, layout), residual, connect, template, time_steps, classes)
-    model = _materialised(model, template)
-    initialise(model, seed)
+    if weights is None:
+        initialise(model.to_empty(device="cpu"), seed)
+    else:
+        _share(model, weights)
+    _copy_time_constants(model, template)
     if zero_init:
         zero_initialise(model)
     return model
@@ -136,8 +142,7 @@ class ResNet(nn.Module):
     def blocks(self) -> Iterator[tuple[str, Block]]:
         """The residual blocks in order, with their dotted names."""
         for block in self.plan.blocks:
-            name = f"layer{block.stage}.{block.position}"
-            yield name, self.get_submodule(name)  # type: ignore[misc]
+            yield block.name, self.get_submodule(block.name)  # type: ignore[misc]
 
     def sites(self) -> list[Site]:
         """Every site in the order of the forward pass."""
@@ -396,14 +401,24 @@ def _block_sites(name: str, block: Block, inner: Signal, between: Signal) -> lis
     ]  # fmt: skip
 
 
-def _materialised(model: ResNet, template: Neuron) -> ResNet:
-    """Real memory for the parameters; PLIF's w is the template's."""
-    model = model.to_empty(device="cpu")
+def _share(model: ResNet, weights: Mapping[str, Tensor]) -> None:
+    """Take the convolutions and the last layer from `weights`; BatchNorm stays the model's own."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            own = {key: weights[f"{name}.{key}"] for key in module.state_dict()}
+            module.load_state_dict(own, assign=True)
+        elif isinstance(module, nn.BatchNorm2d | Neuron):
+            module.to_empty(device="cpu")
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+
+
+@torch.no_grad()
+def _copy_time_constants(model: ResNet, template: Neuron) -> None:
+    """PLIF's w is the template's: building on the meta device lost it."""
     for _, neuron in model.neurons():
-        with torch.no_grad():
-            for mine, its in zip(neuron.parameters(), template.parameters(), strict=True):
-                mine.copy_(its)
-    return model
+        for mine, its in zip(neuron.parameters(), template.parameters(), strict=True):
+            mine.copy_(its)
 
 
 def _check_images(x: Tensor, residual: str) -> None:

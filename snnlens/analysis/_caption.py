@@ -1,0 +1,35 @@
+"""The caption of a figure: T, batch, data, seed, threshold, alpha, device."""
+
+from __future__ import annotations
+
+from snnlens.recording.blocks import Network, last_stage_samples
+from snnlens.recording.record import Record
+
+
+def caption(record: Record, networks: list[Network]) -> str:
+    """One sentence from the facts of the first network; what a record lacks is left out."""
+    first = networks[0]
+    facts = first.facts
+    blocks = first.blocks.iloc[0]
+    parts = [
+        f"ResNet-{facts['depth']} ({facts['layout']} layout)" if "depth" in facts else first.name,
+        _neuron(facts),
+        f"T = {blocks['time_steps_input']}",
+        f"batch {blocks['batch_input']}",
+        f"n = {last_stage_samples(first)} samples per channel and step in the last stage",
+        facts.get("data"),
+        f"seed {facts['seed']}" if facts.get("seed") is not None else None,
+        facts.get("device"),
+        "at initialisation, BatchNorm in training mode" if facts.get("training_mode") else None,
+    ]
+    return "; ".join(str(p) for p in parts if p) + "."
+
+
+def _neuron(facts: dict[str, object]) -> str | None:
+    if "neuron" not in facts:
+        return None
+    surrogate = str(facts["surrogate"])
+    if facts.get("alpha") is not None:
+        surrogate += f", alpha = {facts['alpha']:g}"
+    tau = f", tau = {facts['tau_steps']:g} steps" if facts.get("tau_steps") else ""
+    return f"{facts['neuron']}{tau}, V_th = {facts['threshold']:g}, {surrogate}"

@@ -1,0 +1,47 @@
+"""From a measurement to a verdict; what several questions share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from snnlens.recording.record import Record
+from snnlens.recording.result import Claim
+
+
+class NotTestable(Exception):  # noqa: N818 - it is a verdict, not an error
+    """Raised by a measurement that this run does not allow; its text is the reason."""
+
+
+def claim(
+    name: str,
+    statement: str,
+    source: str,
+    bound: str,
+    measure: Callable[[], tuple[float, bool, str]],
+) -> Claim:
+    """Measure, and say whether it holds; a number that is not finite fails and says so."""
+    try:
+        measured, holds, reason = measure()
+    except NotTestable as why:
+        return Claim(name, statement, source, None, bound, "not-testable", str(why))
+    if not math.isfinite(measured):
+        reason = f"the measured number is {measured}; {reason}"
+        return Claim(name, statement, source, None, bound, "fails", reason)
+    return Claim(name, statement, source, measured, bound, "holds" if holds else "fails", reason)
+
+
+def equal_outputs(record: Record, names: list[str]) -> tuple[float, bool, str]:
+    """How many block outputs (site and time step) differ in a bit between networks."""
+    table = record.table("output_digest")
+    digests = [
+        table[table["network"] == n].set_index(["site", "step"])["digest"] for n in names
+    ]
+    sites = digests[0].index.get_level_values("site").nunique()
+    unequal = [(d != digests[0]) for d in digests[1:]]
+    count = sum(int(u.sum()) for u in unequal)
+    where = sorted({s for u in unequal for s in u[u].index.get_level_values("site")})
+    reason = f"digests of the bits of {len(names)} networks at {sites} block outputs"
+    if where:
+        reason += f"; {len(where)} differ, the first {where[0]}"
+    return float(count), count == 0, reason

@@ -1,0 +1,109 @@
+"""Gradient norm across depth, with the theory of the identity chain on top (Figs. 6, 7 and 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from snnlens.analysis import _chain, _gradient_claims
+from snnlens.analysis._caption import caption
+from snnlens.analysis._why_small import why_small
+from snnlens.measures.quotients import ratio
+from snnlens.recording import blocks
+from snnlens.recording.blocks import Network
+from snnlens.recording.record import Record
+from snnlens.recording.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "Do gradients vanish or explode across depth?"
+NOTES = [
+    "Shown: the norm of the loss gradient at the input S^l of each residual block, from the last "
+    "block (right) back to the first (left). Open circles: without zero-init; filled: every "
+    "residual branch starts at its identity value. Dashed: the exact law of the identity chain, "
+    "computed from what is measured at the end of each area only; dotted: from the firing rate "
+    "alone, an approximation.",
+    "Good: a level line; every block learns at a similar rate. Steps at downsample blocks "
+    "(vertical lines) are normal.",
+    "Bad: a line that falls toward the left (vanishing: shallow blocks do not learn), rises "
+    "toward the left (exploding), or lies on the floor (exactly 0: dead, look at the firing "
+    "rates first).",
+    "What to do: SEW blocks with add or iand and zero-init keep the gradient; a surrogate with "
+    "sigma'(1 - V_th) = 1 (atan with alpha = 2 at V_th = 1) keeps a Spiking chain from vanishing "
+    "or exploding at spikes. The column why_small names the cause per block.",
+]
+
+
+def compute(record: Record) -> Result:
+    """One row per network and block, the predictions beside the measurement, and the claims.
+
+    `factor` = ||dL/dS^l|| / ||dL/dS^(l+1)||; `k` counts blocks up to the deepest input m of the
+    area; `predicted_norm` is exact, from S^m only (`snnlens.measures.chain`), and null where no
+    law holds (without zero-init).
+
+    Source: Fang et al. 2021, Figs. 6 to 8, Eqs. 8 and 11.
+    """
+    networks = blocks.networks(record)
+    record.table("gradient_norm")
+    table = pd.concat([_table(record, n) for n in networks], ignore_index=True)
+    return Result(
+        question="gradients",
+        title=TITLE,
+        table=table,
+        caption=caption(record, networks),
+        claims=_gradient_claims.claims(record, networks, table),
+        findings=[],
+        record=record,
+        notes=NOTES,
+        draw=draw,
+    )
+
+
+def draw(result: Result) -> Figure:
+    """The paper's figure: one panel per kind of network, without and with zero-init."""
+    from snnlens.figures.gradients import gradient_figure
+
+    return gradient_figure(result.table, result.caption)
+
+
+def _table(record: Record, network: Network) -> pd.DataFrame:
+    facts, b = network.facts, network.blocks
+    norms = network.inputs("gradient_norm")
+    exact, rate_only = _chain.predictions(record, network)
+    deepest = {block: max(m) for m in network.areas.values() for block in m}
+    return pd.DataFrame(
+        {
+            "network": network.name,
+            "residual": facts.get("residual"),
+            "connect": facts.get("connect"),
+            "layout": facts.get("layout"),
+            "depth": facts.get("depth"),
+            "zero_init": facts.get("zero_init"),
+            "block": b.index.to_numpy(),
+            "stage": b["stage"].to_numpy(int),
+            "area": b["area"].to_numpy(int),
+            "block_kind": b["block_kind"].to_numpy(str),
+            "gradient_norm": norms[:-1],
+            "gradient_norm_output": norms[1:],
+            "predicted_norm": exact[:-1],
+            "factor": ratio(norms[:-1], norms[1:]),
+            "k": [deepest[int(block)] - int(block) for block in b.index],
+        }
+        | _rates(b)
+        | {
+            "time_steps": b["time_steps_input"].to_numpy(int),
+            "samples": b["batch_input"].to_numpy(int),
+            "seed": facts.get("seed"),
+            "predicted_norm_rate_only": rate_only[:-1],
+            "why_small": why_small(record, network),
+        }
+    )
+
+
+def _rates(b: pd.DataFrame) -> dict[str, Any]:
+    parts = ("input", "output", "residual")
+    columns = [f"firing_rate_{p}" for p in parts] + [f"nonzero_share_{p}" for p in parts]
+    return {c: b[c].to_numpy(float) if c in b else np.full(len(b), np.nan) for c in columns}

@@ -1,0 +1,1 @@
+"""One file per question that needs a model run: Params, and run(params) -> Record."""

@@ -1,0 +1,152 @@
+"""Build the networks of a question and run them one after another under a recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snnlens.data import images
+from snnlens.data.images import Images
+from snnlens.errors import InputError
+from snnlens.experiments._params import Network, NetworkParams
+from snnlens.models.resnet import ResNet, resnet
+from snnlens.neuron import surrogate
+from snnlens.neuron.layers import IF, LIF, PLIF, Neuron
+from snnlens.provenance import provenance
+from snnlens.recording.probe import Probe
+from snnlens.recording.record import Record
+from snnlens.recording.recorder import Recorder
+
+Tick = Callable[[], None]
+Progress = Callable[[str, int], Tick]  # (network, sites to come) -> called once per site
+
+
+def quiet(network: str, sites: int) -> Tick:
+    """Report no progress."""
+    return lambda: None
+
+
+def neuron_of(params: NetworkParams) -> Neuron:
+    """The neuron template that the options describe."""
+    common: dict[str, Any] = {
+        "threshold": params.threshold,
+        "reset": params.reset,
+        "surrogate": surrogate.by_name(params.surrogate, params.alpha),
+    }
+    if params.neuron == "if":
+        return IF(**common)
+    if params.neuron == "lif":
+        return LIF(params.tau, decay_input=params.decay_input, **common)
+    return PLIF(params.tau, decay_input=params.decay_input, **common)
+
+
+def load_images(params: NetworkParams) -> Images:
+    """The one batch of the run, on its device."""
+    return images.load(
+        params.data, samples=params.batch, image_size=params.size, seed=params.seed
+    )
+
+
+class Runner:
+    """Builds networks that share one set of weights, and runs them on one batch."""
+
+    def __init__(self, params: NetworkParams, progress: Progress = quiet) -> None:
+        self.params, self.progress = params, progress
+        self.device = _device(params)
+        if params.threads is not None:
+            torch.set_num_threads(params.threads)
+        self.neuron = neuron_of(params)
+        self.images = load_images(params)
+        self._weights: dict[str, Tensor] | None = None
+
+    def build(self, network: Network) -> ResNet:
+        """The network with the weights that all networks of this run share, frozen."""
+        model = resnet(
+            self.params.depth,
+            residual=network.residual,
+            connect=network.connect,
+            layout=self.params.layout,
+            neuron=self.neuron,
+            zero_init=network.zero_init,
+            time_steps=network.time_steps,
+            classes=self.images.classes,
+            weights=self._shared(),
+        )
+        return model.to(self.device).requires_grad_(False)
+
+    def gradients(self, network: Network, name: str, probes: list[Probe]) -> Record:
+        """One forward and backward pass in training mode: the mean cross-entropy of the batch."""
+        model = self.build(network)
+        x = self.images.x.to(self.device).requires_grad_()
+        with self._recorder(model, name, probes, backward=True) as recorder:
+            loss = functional.cross_entropy(model(x), self.images.y.to(self.device))
+            loss.backward()
+        recorder.note(loss=float(loss.item()), **self._facts())
+        return recorder.record()
+
+    @torch.no_grad()
+    def forward(self, network: Network, name: str, probes: list[Probe]) -> Record:
+        """One forward pass in training mode."""
+        model = self.build(network)
+        with self._recorder(model, name, probes, backward=False) as recorder:
+            model(self.images.x.to(self.device))
+        recorder.note(**self._facts())
+        return recorder.record()
+
+    def provenance(self, question: str) -> dict[str, Any]:
+        """Versions, machine, parameters and the fingerprint of the images."""
+        return provenance() | {
+            "question": question,
+            "parameters": self.params.model_dump(mode="json"),
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "data": self.images.description,
+            "data_fingerprint": self.images.fingerprint,
+        }
+
+    def _recorder(
+        self, model: ResNet, name: str, probes: list[Probe], *, backward: bool
+    ) -> Recorder:
+        sites = model.sites()
+        gradients = sum(p.wants(s) for s in sites for p in probes if p.name == "gradient_norm")
+        tick = self.progress(name, len(sites) + (gradients if backward else 0))
+        return Recorder(model, probes, network=name, on_site=tick)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "batch": self.params.batch,
+            "image_size": self.params.size,
+            "last_stage_samples": self.params.last_stage_samples,
+            "data": self.images.description,
+            "seed": self.params.seed,
+            "device": str(self.device),
+        }
+
+    def _shared(self) -> dict[str, Tensor]:
+        if self._weights is None:
+            drawn = resnet(
+                self.params.depth,
+                residual="spiking",
+                layout=self.params.layout,
+                neuron=self.neuron,
+                classes=self.images.classes,
+                seed=self.params.seed,
+            )
+            self._weights = dict(drawn.state_dict())
+        return self._weights
+
+
+def _device(params: NetworkParams) -> torch.device:
+    try:
+        device = torch.device(params.device)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise InputError(
+            "device", got=params.device, wanted="one of this machine's", do="give --device cpu"
+        ) from None
+    return device
+

@@ -1,0 +1,147 @@
+"""Parameters of the questions that run residual networks. No torch: wrong options answer at once."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from snnlens.data import specs
+from snnlens.errors import InputError
+from snnlens.models.plan import CONNECTS, RESIDUALS, Plan, plan
+
+ENOUGH_SAMPLES = 128  # n in the last stage from which the shapes of Figs. 6 to 8 are stable
+DEFAULT_BATCH = 32
+DEFAULT_SIZE = {"imagenet": 64, "cifar": 32}
+
+
+class NetworkParams(BaseModel):
+    """Which networks run, with which neuron, on which images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    depth: int = Field(152, description="18, 34, 50, 101, 152 (imagenet) or 6n + 2 (cifar)")
+    layout: str = Field("imagenet", description="imagenet | cifar")
+    residual: tuple[str, ...] = Field(
+        ("spiking", "sew"), description="spiking, sew, plain, ms, ann; several with commas"
+    )
+    connect: tuple[str, ...] = Field(CONNECTS, description="of sew: add, and, iand")
+    zero_init: Literal["yes", "no", "both"] = Field(
+        "both", description="residual branches at their identity value: yes | no | both"
+    )
+    neuron: Literal["if", "lif", "plif"] = Field("if", description="if | lif | plif")
+    threshold: float = Field(1.0, description="V_th, in (0, 1e6]")
+    tau: float = Field(2.0, description="time constant of lif and plif, in time steps")
+    decay_input: bool = Field(True, description="whether the input of lif and plif decays too")
+    reset: Literal["hard", "soft"] = Field("hard", description="hard | soft")
+    surrogate: str = Field("atan", description="surrogate gradient by name")
+    alpha: float | None = Field(None, description="slope of the surrogate (its own default)")
+    time_steps: int = Field(4, description="T")
+    batch: int = Field(DEFAULT_BATCH, description="images in the one batch")
+    image_size: int | None = Field(
+        None, description="pixels (64 in the imagenet layout, 32 in cifar)"
+    )
+    data: str = Field("digits", description="digits | random | cifar10:PATH | imagefolder:PATH")
+    seed: int = Field(0, description="of weights and of the choice of images")
+    device: str = Field("cpu", description="cpu | cuda")
+    threads: int | None = Field(None, description="CPU threads (torch's choice)")
+
+    @field_validator("residual", "connect", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("zero_init", mode="before")
+    @classmethod
+    def _yes_or_no(cls, value: Any) -> Any:
+        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> NetworkParams:
+        _check_names("residual", self.residual, RESIDUALS)
+        _check_names("connect", self.connect, CONNECTS)
+        if not 0 < self.threshold <= 1e6:  # NaN fails too
+            raise InputError("threshold", got=self.threshold, wanted="in (0, 1e6]")
+        _at_least("time_steps", self.time_steps, 1)
+        _at_least("batch", self.batch, 1)
+        if self.threads is not None:
+            _at_least("threads", self.threads, 1)
+        self._check_size()
+        specs.check(self.data, self.size)
+        return self
+
+    def _check_size(self) -> None:
+        least = self.plan.total_stride
+        if not least <= self.size <= 4096:
+            raise InputError(
+                "image_size", got=self.size,
+                wanted=f"from {least} to 4096 pixels in the {self.layout} layout",
+            )  # fmt: skip
+        if self.last_stage_samples < 2:
+            raise InputError(
+                "batch", got=self.batch, wanted=f"at least 2 at {self.size} px",
+                do="BatchNorm in the last stage needs more than one sample per channel",
+            )  # fmt: skip
+
+    @property
+    def plan(self) -> Plan:
+        """The blocks of these networks."""
+        return plan(self.depth, self.layout)
+
+    @property
+    def size(self) -> int:
+        """Image size in pixels."""
+        return DEFAULT_SIZE[self.layout] if self.image_size is None else self.image_size
+
+    @property
+    def last_stage_samples(self) -> int:
+        """n = batch x H x W in the last stage."""
+        return self.plan.last_stage_samples(self.batch, self.size)
+
+
+class Network(BaseModel):
+    """One network of a run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    residual: str
+    connect: str | None
+    zero_init: bool
+    time_steps: int
+
+    @property
+    def name(self) -> str:
+        """Stable and readable: `sew-add`, `spiking-zero`."""
+        kind = self.residual if self.connect is None else f"{self.residual}-{self.connect}"
+        return kind + ("-zero" if self.zero_init else "")
+
+
+def networks(params: NetworkParams) -> list[Network]:
+    """The networks that the options choose, each without and with zero-init.
+
+    >>> [n.name for n in networks(NetworkParams(residual="spiking", depth=50))]
+    ['spiking', 'spiking-zero']
+    """
+    chosen = []
+    for residual in params.residual:
+        for connect in params.connect if residual == "sew" else (None,):
+            for zero in {"yes": (True,), "no": (False,), "both": (False, True)}[params.zero_init]:
+                steps = 1 if residual == "ann" else params.time_steps
+                chosen.append(
+                    Network(residual=residual, connect=connect, zero_init=zero, time_steps=steps)
+                )
+    return chosen
+
+
+def _check_names(what: str, got: tuple[str, ...], known: tuple[str, ...]) -> None:
+    wanted = ", ".join(known[:-1]) + f" or {known[-1]}"
+    for name in got:
+        if name not in known:
+            raise InputError(what, got=name, wanted=wanted)
+    if not got or len(set(got)) != len(got):
+        raise InputError(what, got=",".join(got), wanted=f"{wanted}, each at most once")
+
+
+def _at_least(what: str, got: int, least: int) -> None:
+    if got < least:
+        raise InputError(what, got=got, wanted=f"at least {least}")

@@ -1,0 +1,80 @@
+"""The blocks of a Record: one row per network and residual block, S^l, A^l and O^l side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from snnlens.errors import NothingToRecord
+from snnlens.recording.record import Record
+
+ROLES = {"block_input": "input", "block_residual": "residual", "block_output": "output"}
+FACTS = ["network", "residual", "connect", "layout", "depth", "zero_init"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of a Record, seen along its depth."""
+
+    name: str
+    facts: dict[str, Any]
+    blocks: pd.DataFrame  # one row per block, index l
+    sites: dict[int, str]  # the site name of S^l, l = 0 .. L
+
+    @property
+    def areas(self) -> dict[int, list[int]]:
+        """Block inputs by area; S^L = O^(L-1) is input L."""
+        members: dict[int, list[int]] = {}
+        for block, area in self.blocks["area"].items():
+            members.setdefault(int(area), []).append(int(str(block)))
+        last = self.blocks.iloc[-1]
+        members.setdefault(int(last["area_output"]), []).append(len(self.blocks))
+        return members
+
+    def long_areas(self, identity_blocks: int) -> dict[int, list[int]]:
+        """The areas with at least so many identity blocks."""
+        return {a: m for a, m in self.areas.items() if len(m) > identity_blocks}
+
+    def inputs(self, quantity: str) -> NDArray[np.float64]:
+        """A quantity at S^0 .. S^L, as recorded at the block inputs and the last block output."""
+        at_inputs = self.blocks[f"{quantity}_input"].to_numpy(float)
+        return np.append(at_inputs, float(self.blocks[f"{quantity}_output"].iloc[-1]))
+
+
+def networks(record: Record) -> list[Network]:
+    """Every network of the record that has residual blocks, in the order of the run."""
+    frame = record.frame()
+    found = []
+    for name, sites in frame.groupby("network", sort=False):
+        blocks = sites[sites["role"].isin(list(ROLES))]
+        if len(blocks):
+            found.append(_network(str(name), record.networks[str(name)], blocks))
+    if not found:
+        raise NothingToRecord(
+            "the record must hold residual blocks; got none; record a model whose sites() "
+            "list block inputs and outputs"
+        )
+    return found
+
+
+def _network(name: str, facts: dict[str, Any], sites: pd.DataFrame) -> Network:
+    wide = sites.assign(part=sites["role"].map(ROLES)).pivot(index="block", columns="part")
+    wide.columns = pd.Index([f"{quantity}_{part}" for quantity, part in wide.columns])
+    wide = wide.sort_index().copy()
+    wide.index = pd.Index([int(i) for i in wide.index], name="block")
+    for column in ("stage", "area", "block_kind"):
+        wide[column] = wide[f"{column}_input"]
+    named = {int(i): str(s) for i, s in wide["site_input"].items()}
+    named[len(wide)] = str(wide["site_output"].iloc[-1])
+    return Network(name, facts, wide, named)
+
+
+def last_stage_samples(network: Network) -> int | None:
+    """n = batch x H x W at the last block output, where BatchNorm sees the fewest samples."""
+    last = network.blocks.iloc[-1]
+    batch, positions = last["batch_output"], last["positions_output"]
+    return None if pd.isna(batch) else int(batch) * int(positions)
