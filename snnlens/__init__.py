@@ -1,0 +1,57 @@
+"""snnlens: where a spiking network goes wrong, with numbers that can be trusted.
+
+The public names are shown lazily: `import snnlens` imports neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snnlens.api import analyse as analyse
+    from snnlens.api import load as load
+    from snnlens.api import record as record
+    from snnlens.api import report as report
+    from snnlens.api import run as run
+    from snnlens.errors import InputError as InputError
+    from snnlens.errors import NothingToRecord as NothingToRecord
+    from snnlens.errors import SnnlensError as SnnlensError
+    from snnlens.models.resnet import resnet as resnet
+    from snnlens.neuron.layers import IF as IF
+    from snnlens.neuron.layers import LIF as LIF
+    from snnlens.neuron.layers import PLIF as PLIF
+    from snnlens.neuron.surrogate import ATan as ATan
+    from snnlens.neuron.surrogate import Constant as Constant
+    from snnlens.neuron.surrogate import Rectangular as Rectangular
+    from snnlens.neuron.surrogate import Sigmoid as Sigmoid
+    from snnlens.neuron.surrogate import SuperSpike as SuperSpike
+    from snnlens.neuron.surrogate import Triangular as Triangular
+    from snnlens.sites import Site as Site
+
+_HOME = {
+    "snnlens.api": ("record", "run", "analyse", "load", "report"),
+    "snnlens.models.resnet": ("resnet",),
+    "snnlens.neuron.layers": ("IF", "LIF", "PLIF"),
+    "snnlens.neuron.surrogate": (
+        "ATan", "Constant", "Rectangular", "Sigmoid", "SuperSpike", "Triangular",
+    ),
+    "snnlens.errors": ("InputError", "NothingToRecord", "SnnlensError"),
+    "snnlens.sites": ("Site",),
+}  # fmt: skip
+_WHERE = {name: home for home, names in _HOME.items() for name in names}
+__all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("snnlens.provenance").snnlens_version()
+    if name not in _WHERE:
+        raise AttributeError(f"module 'snnlens' has no attribute {name!r}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

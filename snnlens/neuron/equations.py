@@ -63,25 +63,27 @@ def start(x: Tensor, rule: Rule) -> Tensor:
     return torch.full_like(x[0], rule.reset_potential, requires_grad=False)
 
 
-def charge(v: Tensor, x: Tensor, rule: Rule, rate: Tensor | None = None) -> Tensor:
-    """H = f(V, X). `rate` is PLIF's 1 / tau, a scalar tensor."""
+def charge(
+    v: Tensor, x: Tensor, rule: Rule, rate: Tensor | None = None, out: Tensor | None = None
+) -> Tensor:
+    """H = f(V, X). `rate` is PLIF's 1 / tau, a scalar tensor; `out` is overwritten if given."""
     if not rule.leaks():
-        return v + x
+        return torch.add(v, x, out=out)
     if rule.decay_input:
-        return v + _per_tau(x - _above_rest(v, rule), rule, rate)
-    return v - _per_tau(_above_rest(v, rule), rule, rate) + x
+        return torch.add(v, _per_tau(x - _above_rest(v, rule), rule, rate), out=out)
+    return torch.add(v - _per_tau(_above_rest(v, rule), rule, rate), x, out=out)
 
 
-def fire(h: Tensor, rule: Rule) -> Tensor:
-    """S = Theta(H - V_th) as booleans; a membrane at the threshold fires."""
-    return h >= rule.threshold
+def fire(h: Tensor, rule: Rule, out: Tensor | None = None) -> Tensor:
+    """S = Theta(H - V_th) as zeros and ones in the dtype of h; at the threshold it fires."""
+    return torch.ge(h, rule.threshold, out=torch.empty_like(h) if out is None else out)
 
 
-def reset(h: Tensor, spike: Tensor, rule: Rule) -> Tensor:
-    """V after the spike; `spike` holds zeros and ones in the dtype of h."""
+def reset(h: Tensor, spike: Tensor, rule: Rule, out: Tensor | None = None) -> Tensor:
+    """V after the spike, written as H - H S (hard) or H - V_th S (soft): exact for S in {0, 1}."""
     if rule.reset == "soft":
-        return h - rule.threshold * spike
-    kept = h * (1 - spike)
+        return torch.sub(h, spike, alpha=rule.threshold, out=out)
+    kept = torch.addcmul(h, h, spike, value=-1, out=out)
     return kept if rule.reset_potential == 0 else kept + rule.reset_potential * spike
 
 
@@ -103,7 +105,7 @@ def steps(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> Itera
     """Each step with everything in it, without gradients: what the tap shows."""
     for t, current in enumerate(x):
         h = charge(v, current, rule, rate)
-        s = fire(h, rule).to(h.dtype)
+        s = fire(h, rule)
         v = reset(h, s, rule)
         yield Step(t, current, h, s, v, rule.surrogate.derivative(h - rule.threshold))
 
@@ -113,11 +115,12 @@ def forward(
     x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The forward pass of `loop` without a graph: the same operations, the same bits."""
-    spikes = torch.empty_like(x)
+    spikes, h = torch.empty_like(x), torch.empty_like(v)
+    v = v.clone()
     for t, current in enumerate(x):
-        h = charge(v, current, rule, rate)
-        spikes[t] = fire(h, rule)
-        v = reset(h, spikes[t], rule)
+        charge(v, current, rule, rate, out=h)
+        fire(h, rule, out=spikes[t])
+        v = reset(h, spikes[t], rule, out=v)
     return spikes, v
 
 
@@ -135,41 +138,55 @@ def backward(
     """
     before, charged = _membranes(x, v, rule, rate)
     grad_x, grad_v = torch.empty_like(x), None
+    scratch = torch.empty_like(v), torch.empty_like(v)
     grad_rate = None if rate is None else torch.zeros((), dtype=torch.float64, device=x.device)
     for t in reversed(range(len(x))):
-        grad_h = _through_spike(grad[t], grad_v, charged[t], rule)
+        grad_h = _through_spike(grad[t], grad_v, charged[t], rule, (grad_x[t], *scratch))
         if grad_rate is not None:
             grad_rate += (grad_h * _by_rate(before[t], x[t], rule)).sum(dtype=torch.float64)
-        through = _per_tau(grad_h, rule, rate) if rule.leaks() else grad_h
-        grad_x[t] = through if rule.decay_input else grad_h
-        grad_v = grad_h - through if rule.leaks() else grad_h
+        grad_v = grad_h
+        if rule.leaks():
+            through = _per_tau(grad_h, rule, rate)
+            grad_v = grad_h - through
+            if rule.decay_input:
+                grad_x[t] = through
     return grad_x, None if grad_rate is None else grad_rate.to(x.dtype)
 
 
 def _membranes(
     x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None
-) -> tuple[list[Tensor], list[Tensor]]:
-    """V before and H within each step."""
-    before, charged = [], []
+) -> tuple[list[Tensor], Tensor]:
+    """V before each step (where PLIF needs it) and H within each step [T, ...]."""
+    before, charged, spike = [], torch.empty_like(x), torch.empty_like(v)
+    v = v.clone()
     for t, current in enumerate(x):
-        before.append(v)
-        charged.append(charge(v, current, rule, rate))
+        if rate is not None:
+            before.append(v.clone())
+        charge(v, current, rule, rate, out=charged[t])
         if t + 1 < len(x):
-            v = reset(charged[t], fire(charged[t], rule).to(x.dtype), rule)
+            v = reset(charged[t], fire(charged[t], rule, out=spike), rule, out=v)
     return before, charged
 
 
-def _through_spike(grad_s: Tensor, grad_v: Tensor | None, h: Tensor, rule: Rule) -> Tensor:
-    """dL/dH of one step from dL/dS and dL/dV of the same step."""
-    slope = rule.surrogate.derivative(h - rule.threshold)
+def _through_spike(
+    grad_s: Tensor,
+    grad_v: Tensor | None,
+    h: Tensor,
+    rule: Rule,
+    scratch: tuple[Tensor, Tensor, Tensor],
+) -> Tensor:
+    """dL/dH of one step, in the first scratch tensor, from dL/dS and dL/dV of the same step."""
+    grad_h, slope, carried = scratch
+    rule.surrogate.derivative_(torch.sub(h, rule.threshold, out=slope))
     if grad_v is None:
-        return grad_s * slope
+        return torch.mul(grad_s, slope, out=grad_h)
     if not rule.detach_reset:
         by_spike = -rule.threshold if rule.reset == "soft" else rule.reset_potential - h
         grad_s = grad_s + grad_v * by_spike
+    torch.mul(grad_s, slope, out=grad_h)
     if rule.reset == "hard":
-        grad_v = grad_v * fire(h, rule).logical_not_()
-    return grad_s * slope + grad_v
+        grad_v = torch.addcmul(grad_v, grad_v, fire(h, rule, out=slope), value=-1, out=carried)
+    return grad_h.add_(grad_v)
 
 
 def _by_rate(v: Tensor, x: Tensor, rule: Rule) -> Tensor:
@@ -192,7 +209,7 @@ class _Spike(torch.autograd.Function):
     def forward(ctx: Any, h: Tensor, rule: Rule) -> Tensor:
         ctx.save_for_backward(h)
         ctx.rule = rule
-        return fire(h, rule).to(h.dtype)
+        return fire(h, rule)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]

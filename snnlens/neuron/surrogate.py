@@ -26,8 +26,12 @@ class Surrogate(ABC):
     source: ClassVar[str]
 
     @abstractmethod
+    def derivative_(self, x: Tensor) -> Tensor:
+        """sigma'(x), overwriting x."""
+
     def derivative(self, x: Tensor) -> Tensor:
         """sigma'(x), in the dtype of x (unit: spikes per unit of potential)."""
+        return self.derivative_(x.clone())
 
     @abstractmethod
     def primitive(self, x: Tensor) -> Tensor:
@@ -74,8 +78,8 @@ class ATan(_Scaled):
     source: ClassVar[str] = "Fang et al. 2021 (SEW ResNet), Section 4.1; alpha = 2 in all experiments"
     alpha: float = 2.0
 
-    def derivative(self, x: Tensor) -> Tensor:
-        return (x * (math.pi / 2 * self.alpha)).square_().add_(1).reciprocal_().mul_(self.alpha / 2)
+    def derivative_(self, x: Tensor) -> Tensor:
+        return x.mul_(math.pi / 2 * self.alpha).square_().add_(1).reciprocal_().mul_(self.alpha / 2)
 
     def primitive(self, x: Tensor) -> Tensor:
         return torch.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5
@@ -93,9 +97,10 @@ class Sigmoid(_Scaled):
     source: ClassVar[str] = "Zenke and Vogels 2021; alpha = 4 is SpikingJelly's default"
     alpha: float = 4.0
 
-    def derivative(self, x: Tensor) -> Tensor:
-        s = torch.sigmoid(self.alpha * x)
-        return self.alpha * s * (1 - s)
+    def derivative_(self, x: Tensor) -> Tensor:
+        # sigma(y) sigma(-y), not s (1 - s), which is exactly 0 from y = 17 on in float32
+        mirrored = torch.sigmoid(-self.alpha * x)
+        return x.mul_(self.alpha).sigmoid_().mul_(mirrored).mul_(self.alpha)
 
     def primitive(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.alpha * x)
@@ -119,8 +124,8 @@ class Rectangular(_Scaled):
     def support(self) -> float:
         return 0.5 / self.alpha
 
-    def derivative(self, x: Tensor) -> Tensor:
-        return (x.abs() < self.support).to(x.dtype).mul_(self.alpha)
+    def derivative_(self, x: Tensor) -> Tensor:
+        return x.copy_(x.abs_() < self.support).mul_(self.alpha)
 
     def primitive(self, x: Tensor) -> Tensor:
         return torch.clamp(self.alpha * x + 0.5, 0, 1)
@@ -137,8 +142,8 @@ class Constant(Surrogate):
     name: ClassVar[str] = "constant"
     source: ClassVar[str] = "Fang et al. 2021, A.5: Constant 1"
 
-    def derivative(self, x: Tensor) -> Tensor:
-        return torch.ones_like(x)
+    def derivative_(self, x: Tensor) -> Tensor:
+        return x.fill_(1)
 
     def primitive(self, x: Tensor) -> Tensor:
         return x.clone()
@@ -160,8 +165,8 @@ class Triangular(_Scaled):
     def support(self) -> float:
         return 1 / self.alpha
 
-    def derivative(self, x: Tensor) -> Tensor:
-        return (1 - self.alpha * x.abs()).clamp_(min=0).mul_(self.alpha)
+    def derivative_(self, x: Tensor) -> Tensor:
+        return x.abs_().mul_(-self.alpha).add_(1).clamp_(min=0).mul_(self.alpha)
 
     def primitive(self, x: Tensor) -> Tensor:
         y = (self.alpha * x).clamp(-1, 1)
@@ -180,8 +185,8 @@ class SuperSpike(_Scaled):
     source: ClassVar[str] = "Zenke and Ganguli 2018 (SuperSpike)"
     alpha: float = 10.0
 
-    def derivative(self, x: Tensor) -> Tensor:
-        return (1 + self.alpha * x.abs()).square_().reciprocal_()
+    def derivative_(self, x: Tensor) -> Tensor:
+        return x.abs_().mul_(self.alpha).add_(1).square_().reciprocal_()
 
     def primitive(self, x: Tensor) -> Tensor:
         return x / (1 + self.alpha * x.abs())

@@ -48,6 +48,7 @@ class _Seen:
     tensor: weakref.ref[Tensor]
     values: dict[tuple[str, str], Sums] = field(default_factory=dict)
     gradient_sites: list[Site] = field(default_factory=list)
+    kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
 
 
 class Recorder:
@@ -134,7 +135,7 @@ class Recorder:
         self._hold(self.model.register_forward_pre_hook(self._model_called))
         for site in self.sites:
             if site.role == "parameter":
-                self._watch_gradient(self.model.get_parameter(site.name), [site], None)
+                self._watch_gradient(self.model.get_parameter(site.name), [site], [])
                 continue
             module = self._module(site)
             if site.reads == "input":
@@ -211,31 +212,33 @@ class Recorder:
                 if key not in seen.values:
                     seen.values[key] = probe.value(site, x.detach())
                 self._add(probe, site, seen.values[key])
-        if x.requires_grad and self._reads_gradient(site):
-            seen.gradient_sites.append(site)
-            if len(seen.gradient_sites) == 1:
-                self._watch_gradient(x, seen.gradient_sites, x.detach())
+        if x.requires_grad and self._gradient_probes(site):
+            self._expect_gradient(seen, site, x)
         self._on_site()
 
-    def _reads_gradient(self, site: Site) -> bool:
-        return any(p.wants(site) and p.overrides("gradient") for p in self.probes)
+    def _gradient_probes(self, site: Site) -> list[Probe]:
+        return [p for p in self.probes if p.wants(site) and p.overrides("gradient")]
 
-    def _watch_gradient(self, x: Tensor, sites: list[Site], value: Tensor | None) -> None:
-        """One hook per tensor; `sites` may still grow while the tensor passes on."""
-        values: dict[str, Tensor | None] = {"x": value}
+    def _expect_gradient(self, seen: _Seen, site: Site, x: Tensor) -> None:
+        """One hook per tensor; it may be several sites, and only some need its value kept."""
+        seen.gradient_sites.append(site)
+        if not seen.kept and any(p.keeps_value for p in self._gradient_probes(site)):
+            seen.kept.append(x.detach())
+        if len(seen.gradient_sites) == 1:
+            self._watch_gradient(x, seen.gradient_sites, seen.kept)
 
+    def _watch_gradient(self, x: Tensor, sites: list[Site], kept: list[Tensor]) -> None:
         @torch.no_grad()
         def hook(grad: Tensor) -> None:
             reduced: dict[tuple[str, str], Sums] = {}
             for site in sites:
                 self._gradient_calls[site.name] += 1
-                for probe in self.probes:
-                    if probe.wants(site) and probe.overrides("gradient"):
-                        key = (probe.name, probe.shares(site))
-                        if key not in reduced:
-                            x = values["x"] if probe.keeps_value else None
-                            reduced[key] = probe.gradient(site, grad.detach(), x)
-                        self._add(probe, site, reduced[key])
+                for probe in self._gradient_probes(site):
+                    key = (probe.name, probe.shares(site))
+                    if key not in reduced:
+                        value = kept[0] if probe.keeps_value else None
+                        reduced[key] = probe.gradient(site, grad.detach(), value)
+                    self._add(probe, site, reduced[key])
                 self._on_site()
 
         self._tensor_hooks.append(x.register_hook(hook))

@@ -8,6 +8,7 @@ gradient comes about in the other order of summation than in the library.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,17 +85,16 @@ def margin(neuron: Scalar, x: Floats) -> float:
     return least
 
 
+SLOPES: dict[str, Callable[[float, float], float]] = {
+    "atan": lambda a, x: a / 2 / (1 + (math.pi / 2 * a * x) ** 2),
+    "sigmoid": lambda a, x: a / (2 + math.exp(a * x) + math.exp(-a * x)),
+    "rectangular": lambda a, x: a if -0.5 < a * x < 0.5 else 0.0,
+    "triangular": lambda a, x: a * max(0.0, 1 - abs(a * x)),
+    "superspike": lambda a, x: (1 + a * abs(x)) ** -2,
+    "constant": lambda a, x: 1.0,
+}
+
+
 def slope(name: str, alpha: float, x: float) -> float:
     """sigma'(x), from the table of each surrogate's paper."""
-    if name == "atan":
-        return alpha / 2 / (1 + (math.pi / 2 * alpha * x) ** 2)
-    if name == "sigmoid":
-        return alpha / (2 + math.exp(alpha * x) + math.exp(-alpha * x))
-    if name == "rectangular":
-        return alpha if -0.5 < alpha * x < 0.5 else 0.0
-    if name == "triangular":
-        return alpha * max(0.0, 1 - abs(alpha * x))
-    if name == "superspike":
-        return (1 + alpha * abs(x)) ** -2
-    assert name == "constant"
-    return 1.0
+    return SLOPES[name](alpha, x)

@@ -1,0 +1,1 @@
+"""The style, and artists that take an Axes. No torch."""

@@ -1,0 +1,231 @@
+"""One self-contained HTML file of any number of runs: findings, claims, figures, numbers."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TextIO
+
+import jinja2
+from markupsafe import Markup
+
+from snnlens.errors import InputError
+from snnlens.recording.result import SEVERITIES, Claim, Finding
+from snnlens.report import citations, numbers, text, view
+from snnlens.report.view import VERDICTS, Run
+
+WORDS = {
+    "holds": ("holds", "hold"),
+    "fails": ("fails", "fail"),
+    "not-testable": ("not testable", "not testable"),
+    "error": ("error", "errors"),
+    "warning": ("warning", "warnings"),
+    "note": ("note", "notes"),
+}
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something that was asked for and did not run."""
+
+    name: str
+    reason: str
+
+
+def build(runs: Sequence[Path], skipped: Sequence[Skipped] = ()) -> str:
+    """The page. The same runs give the same page: it holds no time but those of the runs."""
+    return _page(_read(runs, skipped), skipped)[0]
+
+
+def write(
+    runs: Sequence[Path], output: Path, *, force: bool = False, skipped: Sequence[Skipped] = ()
+) -> dict[str, int]:
+    """Write the page, whole or not at all; bytes per section, `frame` being style and script."""
+    _check_output(output, force=force)
+    page, sizes = _page(_read(runs, skipped), skipped)
+    with _new_file(output) as file:
+        file.write(page)
+    return sizes
+
+
+# --- the page --------------------------------------------------------------------------------
+
+
+def _read(runs: Sequence[Path], skipped: Sequence[Skipped]) -> list[Run]:
+    if not runs and not skipped:
+        raise InputError(
+            "RUN", got="nothing", wanted="at least one run folder", do="see `snnlens list`"
+        )
+    return view.read([Path(run) for run in runs])
+
+
+def _page(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, int]]:
+    findings, claims = _findings(runs), _claims(runs)
+    untested = [(run, claim) for run, claim in claims if claim.verdict == "not-testable"]
+    several = len(runs) > 1
+    parts = {
+        "header": _render("header", runs=runs, heading=_heading(runs),
+                          summary=_summary(claims, findings)),
+        "findings": _render("findings", findings=findings, several=several),
+        "claims": _render("claims", claims=claims, several=several),
+        **{run.name: _render("run", run=run) for run in runs},
+        "not run": _render("not_run", skipped=skipped, untested=untested, several=several),
+        "provenance": _render("provenance", runs=runs, several=several,
+                              bibtex=citations.bibtex([n for run in runs for n in run.networks])),
+    }  # fmt: skip
+    page = _frame(runs, parts)
+    sizes = {name: len(part.encode()) for name, part in parts.items()}
+    return page, {"frame": len(page.encode()) - sum(sizes.values())} | sizes
+
+
+def _frame(runs: list[Run], parts: dict[str, Markup]) -> str:
+    """The page around its parts; the policy allows the one script by its hash."""
+    script = _file("sort.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
+    names = ", ".join(run.name for run in runs)
+    return _render(
+        "page",
+        policy=policy,
+        title=f"snnlens report: {names}"[:200] if names else "snnlens report",
+        style=Markup(_file("style.css")),
+        script=Markup(script),
+        parts={
+            "header": parts["header"],
+            "sections": [p for n, p in parts.items() if n != "header"],
+        },
+        runs=runs,
+    )
+
+
+def _heading(runs: list[Run]) -> str:
+    return runs[0].title if len(runs) == 1 else text.plural(len(runs), "run")
+
+
+def _summary(
+    claims: list[tuple[Run, Claim]], findings: list[tuple[Run, Finding]]
+) -> list[tuple[str, str, str]]:
+    """`3 claims: 1 holds, 2 fail; 0 findings` in pieces: what stands before, kind, words."""
+    verdicts = [claim.verdict for _, claim in claims]
+    severities = [finding.severity for _, finding in findings]
+    return [
+        ("", "", text.plural(len(claims), "claim")),
+        *_counted(verdicts),
+        ("; ", "", text.plural(len(findings), "finding")),
+        *_counted(severities),
+    ]
+
+
+def _counted(found: Sequence[str]) -> list[tuple[str, str, str]]:
+    kinds = [kind for kind in WORDS if kind in found]
+    said = [(kind, text.plural(found.count(kind), *WORDS[kind])) for kind in kinds]
+    return [(", " if i else ": ", kind, how) for i, (kind, how) in enumerate(said)]
+
+
+def _findings(runs: list[Run]) -> list[tuple[Run, Finding]]:
+    """Of all runs, errors first; within a severity by code, then as found."""
+    pairs = [(run, finding) for run in runs for finding in run.findings]
+    return sorted(pairs, key=lambda p: (SEVERITIES.index(p[1].severity), p[1].code))
+
+
+def _claims(runs: list[Run]) -> list[tuple[Run, Claim]]:
+    pairs = [(run, claim) for run in runs for claim in run.claims]
+    return sorted(pairs, key=lambda p: VERDICTS.index(p[1].verdict))
+
+
+# --- templates -------------------------------------------------------------------------------
+
+
+def _render(name: str, **values: object) -> Markup:
+    return Markup(_environment().get_template(f"{name}.html.j2").render(values))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cut": text.cut,
+        "shortened": _shortened,
+        "plural": text.plural,
+        "public": text.without_paths,
+        "number": numbers.number,
+        "steady": text.steady,
+        "linked": _linked,
+    }
+    return environment
+
+
+def _shortened(whole: str) -> str:
+    """For a label that is read aloud: cut, without the title attribute."""
+    return whole if len(whole) <= text.CUT else whole[: text.CUT - 1] + text.ELLIPSIS
+
+
+def _linked(source: str) -> Markup:
+    """A source; one that is an address becomes a link, which the reader may follow."""
+    if re.fullmatch(r"https?://[^\s\"'<>]+", source):
+        return Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(source, source)
+    return Markup("{}").format(source)
+
+
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def _check_output(output: Path, *, force: bool) -> None:
+    """Refuse, before any work, a place that cannot take the report."""
+    if output.is_dir():
+        raise InputError(
+            "the report", got=str(output), wanted="a file and no folder", do="give -o report.html"
+        )
+    if output.exists() and not force:
+        raise InputError(
+            "the report", got=str(output), wanted="a new file",
+            do="add --force to replace it, or choose another with -o",
+        )  # fmt: skip
+
+
+@contextmanager
+def _new_file(output: Path) -> Iterator[TextIO]:
+    """A file beside the target that takes its place when it is whole."""
+    new = output.parent / f".{output.name}.{os.getpid()}.new"
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(output)
+    except OSError as error:
+        raise _said(error, output) from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _said(error: OSError, output: Path) -> InputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InputError(
+            "the disk of the report", got="full", wanted="with room for it",
+            do="make room or choose another folder with -o",
+        )  # fmt: skip
+    return InputError("the report", got=str(output), wanted="in a writable folder")

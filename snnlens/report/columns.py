@@ -1,0 +1,110 @@
+"""The columns that a table of a result may have: heading, unit and meaning."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PER_SPIKE = "loss per spike"
+RATE = "spikes per neuron and step"
+SHARE = "share of elements"
+
+
+class Column(NamedTuple):
+    """A column's heading (of a group of columns or its own), its unit and what it holds."""
+
+    label: str
+    meaning: str = ""
+    unit: str = ""
+    group: str = ""
+
+    @property
+    def full(self) -> str:
+        """The heading in words, with its group's.
+
+        >>> COLUMNS["predicted_norm"].full, COLUMNS["why_small"].full
+        ('gradient norm, predicted', 'why small')
+        """
+        text = f"{self.group}, {self.label}" if self.group else self.label
+        return text[:1].lower() + text[1:]
+
+
+NORM, FIRING, NONZERO = "Gradient norm", "Firing rate", "Nonzero share"
+COLUMNS = {
+    "network": Column("network", "residual kind and connection; -zero: with zero-init"),
+    "residual": Column("residual", "kind of residual block"),
+    "connect": Column("connect", "how a SEW block joins residual and shortcut: add, and, iand"),
+    "layout": Column("layout", "which family of ResNets the depth belongs to"),
+    "depth": Column("depth", "number of weighted layers"),
+    "zero_init": Column("zero-init", "residual branches start at their identity value"),
+    "time_steps": Column("T =", "time steps of the run", "steps"),
+    "samples": Column("samples", "images in the batch"),
+    "seed": Column("seed", "of the weights and of the choice of images"),
+    "block": Column("Block", "index l, 0 at the image"),
+    "stage": Column("Stage", "layer 1 to 4 that the block lies in"),
+    "area": Column("Area", "run of block inputs joined by identity blocks"),
+    "block_kind": Column("Kind", "identity, or downsample: its shortcut has a convolution"),
+    "site": Column("Site", "the place in the model"),
+    "module": Column("Module", "the module that was heard"),
+    "gradient_norm": Column(
+        "input", "L2 norm of the loss gradient at the block's input S^l", PER_SPIKE, NORM
+    ),
+    "gradient_norm_output": Column(
+        "output", "the same at the block's output O^l", PER_SPIKE, NORM
+    ),
+    "predicted_norm": Column(
+        "predicted", "exact law of the identity chain, from the area's deepest input",
+        PER_SPIKE, NORM,
+    ),
+    "predicted_norm_rate_only": Column(
+        "rate only", "approximation from the firing rate alone", PER_SPIKE, NORM
+    ),
+    "gradient_per_sample": Column(
+        "per sample", "norm times the root of the batch size, to compare runs of other sizes",
+        "loss per spike and sqrt(sample)",
+    ),
+    "factor": Column("Factor", "gradient norm at the input over that at the output"),
+    "k": Column("k", "blocks up to the deepest input of the area", "blocks"),
+    "firing_rate": Column("all", "spikes / (neurons x T x samples)", RATE, FIRING),
+    "firing_rate_input": Column("input", "mean of S^l: spikes / (neurons x T x samples)",
+                                RATE, FIRING),
+    "firing_rate_output": Column("output", "mean of O^l", RATE, FIRING),
+    "firing_rate_residual": Column("residual", "mean of the residual branch A^l", RATE, FIRING),
+    "nonzero_share": Column("all", "elements that are not 0", SHARE, NONZERO),
+    "nonzero_share_input": Column("input", "elements of S^l that are not 0", SHARE, NONZERO),
+    "nonzero_share_output": Column("output", "elements of O^l that are not 0", SHARE, NONZERO),
+    "nonzero_share_residual": Column("residual", "elements of A^l that are not 0", SHARE, NONZERO),
+    "above_one_share": Column("Above 1", "elements with more than one spike", SHARE),
+    "largest": Column("Largest", "largest value", "spikes"),
+    "identity_error": Column("Identity error", "||O - S|| / ||S||", "relative norm"),
+    "mismatch_share": Column("Mismatches", "elements where O differs from S", SHARE),
+    "capability_error": Column(
+        "Best error", "identity error with the residual branch at its identity value",
+        "relative norm",
+    ),
+    "capability_mismatch_share": Column(
+        "Best mismatches", "mismatches with the residual branch at its identity value", SHARE
+    ),
+    "surrogate_active": Column(
+        "Surrogate active", "where the surrogate's derivative is not 0", "share of neuron-steps"
+    ),
+    "parameter_gradient": Column("Gradient", "norm at the parameter", "loss per weight"),
+    "why_small": Column(
+        "Why small", "silent, surrogate inactive, product of factors, or underflow"
+    ),
+}  # fmt: skip
+
+# What holds for a whole network goes into the heading of its table, not into each row.
+FACTS = ("residual", "connect", "layout", "depth", "zero_init", "time_steps", "samples", "seed")
+
+
+def column(name: str, units: dict[str, str]) -> Column:
+    """The column of that name; for an unknown one its name in words, its unit from the Record.
+
+    >>> column("spike_count", {"spike_count": "spikes"})
+    Column(label='Spike count', meaning='', unit='spikes', group='')
+    """
+    known = COLUMNS.get(name)
+    if known is None:
+        words = name.replace("_", " ").strip()
+        return Column(words[:1].upper() + words[1:], unit=units.get(name, ""))
+    return known if known.unit else known._replace(unit=units.get(name, ""))

@@ -1,0 +1,101 @@
+"""The methods paragraph of a run, made from what its Record says of the networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnlens.report.numbers import number
+from snnlens.report.text import without_paths
+
+Facts = dict[str, Any]
+RESIDUALS = {
+    "spiking": "Spiking ResNet", "sew": "SEW ResNet", "plain": "plain network",
+    "ms": "MS-ResNet", "ann": "ResNet with ReLU",
+}  # fmt: skip
+
+
+def methods(networks: dict[str, Facts], provenance: Facts) -> str:
+    """Sentences on the networks, the neuron, the input and the machine, as far as known.
+
+    >>> methods({"mine": {"time_steps": 4, "batch": 8}}, {"snnlens": "0.1.0", "python": "3.11.2"})
+    'The network mine was measured. The input: T = 4; batch 8. Computed with snnlens 0.1.0,
+    Python 3.11.2.'
+    """
+    facts = list(networks.values())
+    parts = [_networks(networks), _neuron(facts), _input(facts), _machine(provenance)]
+    return " ".join(part for part in parts if part)
+
+
+def _networks(networks: dict[str, Facts]) -> str:
+    built = [f for f in networks.values() if f.get("residual") in RESIDUALS and "depth" in f]
+    if not built or len(built) < len(networks):
+        what = "network" if len(networks) == 1 else "networks"
+        was = "was" if len(networks) == 1 else "were"
+        return f"The {what} {', '.join(networks)} {was} measured."
+    sizes = _several(built, "depth", "{} layers")
+    kinds = ", ".join(dict.fromkeys(map(_kind, built)))
+    layout = _several(built, "layout", "{} layout")
+    start = {
+        frozenset([True]): "with zero-init",
+        frozenset([False]): "without zero-init",
+    }.get(frozenset(bool(f.get("zero_init")) for f in built), "with and without zero-init")
+    mode = " BatchNorm was in training mode." if all(f.get("training_mode") for f in built) else ""
+    return f"Residual networks of {sizes} ({layout}), {start}: {kinds}.{mode}"
+
+
+def _kind(facts: Facts) -> str:
+    name = RESIDUALS[facts["residual"]]
+    return f"{name} ({facts['connect']})" if facts.get("connect") else name
+
+
+def _neuron(networks: list[Facts]) -> str:
+    facts = next((f for f in networks if f.get("neuron")), None)
+    if facts is None:
+        return ""
+    tau, reset, slope = facts.get("tau_steps"), facts.get("reset"), facts.get("alpha")
+    parts = [
+        f"V_th = {_number(facts.get('threshold'))}",
+        f"tau = {_number(tau)} steps" if tau else "",
+        f"reset {reset}" + (f" to {_number(facts['reset_potential'])}" if reset == "hard" else ""),
+        "reset detached from the gradient" if facts.get("detach_reset") else "",
+        f"surrogate {facts.get('surrogate')}"
+        + (f" with alpha = {_number(slope)}" if slope else ""),
+    ]
+    return f"Neurons: {facts['neuron']}, {_joined(parts)}."
+
+
+def _input(networks: list[Facts]) -> str:
+    parts = [
+        without_paths(str(networks[0]["data"])) if networks and networks[0].get("data") else "",
+        _several(networks, "time_steps", "T = {}"),
+        _several(networks, "batch", "batch {}"),
+        _several(networks, "last_stage_samples", "n = {} samples per channel in the last stage"),
+        _several(networks, "seed", "seed {}"),
+    ]
+    return f"The input: {'; '.join(p for p in parts if p)}." if any(parts) else ""
+
+
+def _machine(provenance: Facts) -> str:
+    packages = provenance.get("packages") or {}
+    parts = [
+        f"snnlens {provenance['snnlens']}" if provenance.get("snnlens") else "",
+        f"PyTorch {packages['torch']}" if packages.get("torch") else "",
+        f"Python {provenance['python']}" if provenance.get("python") else "",
+    ]
+    device, threads = provenance.get("device"), provenance.get("threads")
+    on = f" on {device}" if device else ""
+    by = f" with {threads} threads" if threads else ""
+    return f"Computed with {_joined(parts)}{on}{by}." if any(parts) else ""
+
+
+def _several(networks: list[Facts], key: str, text: str) -> str:
+    values = list(dict.fromkeys(str(f[key]) for f in networks if f.get(key) is not None))
+    return text.format(" and ".join(values)) if values else ""
+
+
+def _joined(parts: list[str]) -> str:
+    return ", ".join(p for p in parts if p)
+
+
+def _number(value: Any) -> str:
+    return number(float(value)) if isinstance(value, int | float) else str(value)

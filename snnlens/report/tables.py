@@ -1,0 +1,171 @@
+"""A result's table as the page shows it: per network, typed columns, numbers that align."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+from pandas.api import types
+
+from snnlens.report import numbers
+from snnlens.report.columns import FACTS, Column, column
+from snnlens.report.text import cut
+
+ROW_NAMES = ("site", "block")  # the first of these that a table has names its rows
+NONE = Markup('<td data-v=""><i role="img" aria-label="no value">–</i></td>')
+
+
+@dataclass(frozen=True)
+class Head:
+    """A heading: of one column (`index`), or of a group of columns (`span` of them)."""
+
+    label: str
+    unit: str
+    style: str = ""
+    index: int | None = None
+    span: int = 1
+    rows: int = 1
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one network; `empty` names the columns that it has no value of."""
+
+    name: str
+    facts: list[tuple[str, str]]
+    empty: list[str]
+    top: list[Head]
+    sub: list[Head]
+    rows: list[Markup]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of a result; `guide` says what each column holds."""
+
+    parts: list[Part]
+    guide: list[tuple[str, Column]]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One column: how a value of it becomes a cell."""
+
+    name: str
+    meta: Column
+    style: str
+    show: numbers.Show | None
+
+    def cell(self, value: Any) -> Markup:
+        if _missing(value):
+            return NONE
+        if isinstance(value, bool):
+            return Markup("<td>yes</td>") if value else Markup("<td>no</td>")
+        if self.show is None:
+            return Markup("<td class=t>{}</td>").format(cut(value))
+        return self._number(float(value))
+
+    def _number(self, value: float) -> Markup:
+        text, key = self.show(value) if self.show else "", f"{value:.9g}"
+        style = Markup(" class=s") if self.style == "s" else Markup("")
+        if math.isinf(value):
+            key = "Infinity" if value > 0 else "-Infinity"  # as JavaScript reads it
+        exact = Markup("") if _same(text, key) else Markup(" data-v={}").format(key)
+        return Markup("<td{}{}>{}</td>").format(style, exact, text)
+
+
+def table(frame: pd.DataFrame, units: dict[str, str] | None = None) -> Table:
+    """The table of a result, grouped by network."""
+    facts = [name for name in FACTS if name in frame and _constant(frame, name)]
+    shown = [
+        _shown(frame[name], column(name, units or {}))
+        for name in _order(frame, {"network", *facts})
+    ]
+    return Table(
+        parts=[_part(name, rows, facts, shown) for name, rows in _networks(frame)],
+        guide=[(c.name, c.meta) for c in shown],
+    )
+
+
+def _networks(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    if "network" not in frame:
+        yield "all rows", frame
+        return
+    for name, rows in frame.groupby("network", sort=False, dropna=False):
+        yield str(name), rows
+
+
+def _constant(frame: pd.DataFrame, name: str) -> bool:
+    if "network" not in frame:
+        return False
+    counts = frame.groupby("network", sort=False, dropna=False)[name].nunique(dropna=False)
+    return bool((counts <= 1).all())
+
+
+def _order(frame: pd.DataFrame, without: set[str]) -> list[str]:
+    """The name of the row first, the columns of one group together."""
+    names = [str(c) for c in frame.columns if c not in without]
+    first = [c for c in ROW_NAMES if c in names][:1]
+    groups: dict[str, list[str]] = {}
+    for name in [*first, *(n for n in names if n not in first)]:
+        groups.setdefault(column(name, {}).group or f"\0{name}", []).append(name)
+    return [name for group in groups.values() for name in group]
+
+
+def _shown(values: pd.Series[Any], meta: Column) -> _Shown:
+    name = str(values.name)
+    if types.is_bool_dtype(values) or not types.is_numeric_dtype(values):
+        return _Shown(name, meta, "t", None)
+    show, powers = numbers.column(float(v) for v in values.dropna())
+    return _Shown(name, meta, "s" if powers else "", show)
+
+
+def _heads(shown: list[_Shown]) -> tuple[list[Head], list[Head]]:
+    top, sub = [], []
+    for index, c in enumerate(shown):
+        if not c.meta.group:
+            top.append(Head(c.meta.label, c.meta.unit, c.style, index, rows=2, title=c.name))
+            continue
+        sub.append(Head(c.meta.label, "", c.style, index, title=c.name))
+        if index == 0 or shown[index - 1].meta.group != c.meta.group:
+            span = sum(o.meta.group == c.meta.group for o in shown)
+            top.append(Head(c.meta.group, c.meta.unit, span=span))
+    return top, sub
+
+
+def _part(name: str, rows: pd.DataFrame, facts: list[str], shown: list[_Shown]) -> Part:
+    first = rows.iloc[0]
+    said = [(column(f, {}).label, _plain(first[f])) for f in facts if not _missing(first[f])]
+    empty = [c for c in shown[1:] if rows[c.name].isna().all()]
+    kept = [c for c in shown if c not in empty]
+    top, sub = _heads(kept)
+    columns = [rows[c.name].to_list() for c in kept]
+    lines = [_row(kept, values) for values in zip(*columns, strict=True)]
+    return Part(name, said, [c.meta.full for c in empty], top, sub, lines)
+
+
+def _row(shown: list[_Shown], values: tuple[Any, ...]) -> Markup:
+    cells = [c.cell(v) for c, v in zip(shown, values, strict=True)]
+    name = str(cells[0]).replace("<td", "<th scope=row", 1).replace("</td>", "</th>")
+    return Markup("").join([Markup("<tr>"), Markup(name), *cells[1:], Markup("</tr>")])
+
+
+def _plain(value: Any) -> str:
+    return {True: "yes", False: "no"}[bool(value)] if types.is_bool(value) else str(value)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _same(text: str, key: str) -> bool:
+    """Whether the text alone gives the number back."""
+    try:
+        return f"{float(text):.9g}" == key
+    except ValueError:
+        return False
