@@ -5,6 +5,8 @@ What needs torch is found by name when it is asked for, so that a saved run open
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -80,6 +82,27 @@ def parameters(question: str, given: dict[str, Any]) -> Any:
         raise _one_line(error, list(experiment.Params.model_fields)) from None
 
 
+def answer(
+    question: str, folder: Path, *, force: bool = False, progress: Any = None, **params: Any
+) -> Result:
+    """Run, analyse and save: what the command of a question does; nothing half-written."""
+    parameters(question, params)  # wrong options answer before the folder is looked at
+    store.check_target(folder, force=force)
+    result = analyse(question, run(question, progress=progress, **params))
+    save(result, folder, force=force)
+    return result
+
+
+def run_preset(preset: Path, folder: Path, *, progress: Any = None) -> list[Path]:
+    """Answer each `[[run]]` of a TOML file into a run folder of its `name`; older ones go."""
+    made = []
+    for entry in _preset(preset):
+        target = folder / entry.pop("name")
+        answer(entry.pop("question"), target, force=True, progress=progress, **entry)
+        made.append(target)
+    return made
+
+
 def load(folder: str | Path) -> Record:
     """The Record of a run folder; needs no torch."""
     return store.load(folder)
@@ -117,6 +140,23 @@ def report(
     build = import_module("snnlens.report.build")
     sizes: dict[str, int] = build.write([Path(r) for r in runs], Path(output), force=force)
     return sizes
+
+
+def _preset(path: Path) -> list[dict[str, Any]]:
+    try:
+        runs = tomllib.loads(path.read_text(encoding="utf-8")).get("run", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError("--preset", got=str(path), wanted="a TOML file", do=str(error)) from None
+    for entry in runs:
+        name = entry.get("name", "")
+        if not (re.fullmatch(r"[\w.-]+", name) and "question" in entry and name[0] != "."):
+            raise InputError(
+                "each [[run]] of the preset", got=entry,
+                wanted="with a question, and a name of letters, digits, '.', '_' and '-'",
+            )  # fmt: skip
+    if not runs:
+        raise InputError("--preset", got=str(path), wanted="a file with at least one [[run]]")
+    return runs  # type: ignore[no-any-return]
 
 
 def _one_line(error: ValidationError, names: list[str]) -> InputError:

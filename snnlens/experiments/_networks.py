@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 from snnlens.data import images
 from snnlens.data.images import Images
 from snnlens.errors import InputError
+from snnlens.experiments._machine import forecast
 from snnlens.experiments._params import Network, NetworkParams
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron import surrogate
@@ -77,6 +78,14 @@ class Runner:
             weights=self._shared(),
         )
         return model.to(self.device).requires_grad_(False)
+
+    def announce(self, passes: Sequence[Network], *, backward: bool) -> None:
+        """Tell the progress, if it listens, about how long and how large the run will be."""
+        if hasattr(self.progress, "announce"):
+            p, steps = self.params, [n.time_steps for n in passes]
+            self.progress.announce(
+                str(forecast(p.plan, p.batch, p.size, steps, backward=backward))
+            )
 
     def gradients(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward and backward pass in training mode: the mean cross-entropy of the batch."""

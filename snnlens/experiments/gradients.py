@@ -38,6 +38,7 @@ def run(params: Params, progress: Progress | None = None) -> Record:
 
     runner = Runner(params, progress or quiet)
     bounded = runner.neuron.rule.surrogate.support < float("inf")
+    runner.announce([network for _, network in passes(params)], backward=True)
     records = [
         runner.gradients(network, name, _probes(network, params, bounded=bounded))
         for name, network in passes(params)

@@ -30,6 +30,7 @@ def run(params: Params, progress: Progress | None = None) -> Record:
     from snnlens.recording.record import Schema, join
 
     runner = Runner(params, progress or quiet)
+    runner.announce(networks(params), backward=False)
     probes = [plugin("probes", name)() for name in ("firing_rate", "identity_error")]
     records = [runner.forward(n, n.name, probes) for n in networks(params)]
     whole = join(records, runner.provenance("identity"))

@@ -22,6 +22,7 @@ def run(params: Params, progress: Progress | None = None) -> Record:
     from snnlens.recording.record import join
 
     runner = Runner(params, progress or quiet)
+    runner.announce(networks(params), backward=False)
     probes = [plugin("probes", name)() for name in ("firing_rate", "output_digest")]
     records = [runner.forward(n, n.name, probes) for n in networks(params)]
     return join(records, runner.provenance("rates"))

@@ -31,7 +31,7 @@ def gradient_figure(table: pd.DataFrame, caption: str) -> Figure:
         for panel, kind in zip(axes, kinds, strict=True):
             _panel(panel, main[[kind_of(r) == kind for _, r in main.iterrows()]], kind)
         _label_outer(axes)
-        figure.legend(handles=_legend(table), loc="upper center", ncols=4, handlelength=2.2,
+        figure.legend(handles=_legend(table), loc="upper center", ncols=5, handlelength=1.8, columnspacing=1.2,
                       bbox_to_anchor=(0.5, 1.0 + 0.16 / figure.get_figheight()))  # fmt: skip
         figure.tight_layout(h_pad=1.2, w_pad=1.6)
         style.caption_below(figure, "Gradient norm at initialisation. " + caption)
@@ -62,10 +62,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, kind: str) -> None:
     for _, one in rows.groupby("network", sort=False):
         _curve(axes, one, floor)
     if (norms == 0).any():
-        axes.axhline(floor, color=style.GRID, linewidth=0.8, zorder=0)
-        axes.annotate("exactly 0", (0.985, floor), xycoords=axes.get_yaxis_transform(),
-                      ha="right", va="bottom", fontsize=6.8, xytext=(0, 2.5),
-                      textcoords="offset points")  # fmt: skip
+        style.zero_floor(axes, floor)
     _limits(axes, positive, floor, zeros=bool((norms == 0).any()))
     axes.set_xlim(-1, rows["block"].max() + 1)
 
@@ -111,7 +108,7 @@ def _limits(axes: Axes, positive: np.ndarray, floor: float, *, zeros: bool) -> N
 def _label_outer(axes: list[Axes]) -> None:
     for index, panel in enumerate(axes):
         if index % 2 == 0:
-            panel.set_ylabel("gradient norm ||dL/dS|| (loss per spike)")
+            panel.set_ylabel("||dL/dS||  (loss per spike)")
         if index >= len(axes) - 2:
             panel.set_xlabel("residual block l (input on the left)")
             panel.tick_params(labelbottom=True)
@@ -122,7 +119,8 @@ def _legend(table: pd.DataFrame) -> list[Line2D]:
         return Line2D([], [], **kw)  # type: ignore[arg-type]
 
     size = style.MEASURED_SIZE
-    handles = []
+    handles = [line(color="#8c8c8c", marker=7, markersize=3.5, linestyle="none",
+                    label="downsample block")]  # fmt: skip
     if (~table["zero_init"].astype(bool)).any():
         handles.append(line(color=style.WITHOUT, marker="o", markersize=size, linewidth=0.7,
                             markerfacecolor="none", label="without zero-init"))  # fmt: skip
@@ -131,8 +129,8 @@ def _legend(table: pd.DataFrame) -> list[Line2D]:
                             label="with zero-init"))  # fmt: skip
     if table["predicted_norm"].notna().any():
         handles.append(line(color=style.INK, linewidth=1.1, linestyle=(0, (4, 2)),
-                            label="exact law, from the area's end"))  # fmt: skip
+                            label="exact law"))  # fmt: skip
     if table["predicted_norm_rate_only"].notna().any():
         handles.append(line(color=style.INK, linewidth=0.6, linestyle=":",
-                            label="from the rate alone (approx.)"))  # fmt: skip
+                            label="from the rate alone"))  # fmt: skip
     return handles

@@ -98,6 +98,17 @@ def label_short_range(axes: Axes) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
+def zero_floor(axes: Axes, floor: float) -> None:
+    """A floor for exact zeros on a log axis: a line with the tick label 0, no numbers below it."""
+    axes.axhline(floor, color=GRID, linewidth=0.8, zorder=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: number(y) if y > 3 * floor else ""))
+    side = axes.get_yaxis_transform()
+    axes.annotate("0", (0, floor), xycoords=side, xytext=(-5, 0), textcoords="offset points",
+                  ha="right", va="center", fontsize=RC["ytick.labelsize"])  # fmt: skip
+    axes.annotate("exactly 0", (0.985, floor), xycoords=side, xytext=(0, 3),
+                  textcoords="offset points", ha="right", va="bottom", fontsize=6.8)  # fmt: skip
+
+
 def number(y: float) -> str:
     """A tick label.
 

@@ -43,12 +43,12 @@ class FiringRate(Probe):
 
     def shares(self, site: Site) -> str:
         """A neuron's spikes are only counted; a block's tensor is looked at more closely."""
-        return "neuron" if site.role == "neuron" else "block"
+        return "neuron" if _binary(site) else "block"
 
     def value(self, site: Site, x: Tensor) -> Sums:
         """Sum, count and, at a block, the counts that tell integers from ones."""
         total, elements = step_sums(x), step_elements(x)
-        if site.role == "neuron":
+        if _binary(site):
             binary = (total > 0).to(total.dtype)
             return {"total": total, "elements": elements, "nonzero": total,
                     "above_one": 0 * total, "largest": binary}  # fmt: skip
@@ -59,3 +59,8 @@ class FiringRate(Probe):
             "above_one": step_above_one(x),
             "largest": step_max(x),
         }
+
+
+def _binary(site: Site) -> bool:
+    """A neuron's spikes; the ReLU of an ANN stands in its place but is none."""
+    return site.role == "neuron" and site.signal == "spikes"

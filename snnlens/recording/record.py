@@ -110,8 +110,7 @@ class Record:
         if not schema.quantities or (per_step and not _stepped(schema)):
             return None
         keys = [*KEYS, "step"] if per_step else KEYS
-        rules = {c: spec.steps for c, spec in schema.columns.items()}
-        sums = table.groupby(keys, sort=False, as_index=False).agg(rules)
+        sums = _over_steps(table, keys, {c: spec.steps for c, spec in schema.columns.items()})
         made = sums[keys].copy()
         for quantity, spec in schema.quantities.items():
             made[quantity] = QUOTIENTS[spec.measure](*(sums[c].to_numpy() for c in spec.of))
@@ -140,6 +139,17 @@ def join(records: Iterable[Record], provenance: dict[str, Any] | None = None) ->
 def schema_dict(schema: Schema) -> dict[str, Any]:
     """A schema as plain dictionaries, for JSON."""
     return asdict(schema)
+
+
+def _over_steps(table: pd.DataFrame, keys: list[str], rules: dict[str, Merge]) -> pd.DataFrame:
+    """Merge the rows of each key. NaN at one step makes NaN: pandas by itself would skip it."""
+    merged = table.groupby(keys, sort=False, as_index=False).agg(rules)
+    by = [table[key] for key in keys]
+    for column in rules:
+        if table[column].isna().any():
+            holes = table[column].isna().groupby(by, sort=False).any()
+            merged[column] = merged[column].mask(holes.to_numpy())
+    return merged
 
 
 def _stepped(schema: Schema) -> bool:

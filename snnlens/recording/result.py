@@ -54,6 +54,8 @@ class Result:
         claims: published statements with verdicts.
         findings: what is wrong, worst first.
         record: the Record that it was computed from.
+        notes: what is shown, what good and bad look like, what to do.
+        extra: further tables by name, each written beside the result.
         draw: draws the figure from this Result alone; None for a Result read from a folder.
     """
 
@@ -65,6 +67,7 @@ class Result:
     findings: list[Finding]
     record: Record
     notes: list[str] = field(default_factory=list)
+    extra: dict[str, pd.DataFrame] = field(default_factory=dict)
     draw: Callable[[Result], Any] | None = None
 
     def frame(self) -> pd.DataFrame:
@@ -78,11 +81,12 @@ class Result:
         return self.draw(self)
 
     def as_json(self) -> dict[str, Any]:
-        """`result`, `claims` and `findings` of the machine-readable contract."""
+        """`result`, `claims`, `findings` of the machine-readable contract, and further tables."""
         return {
             "result": self.table.to_dict(orient="records"),
             "claims": [asdict(c) for c in self.claims],
             "findings": [asdict(f) for f in self.findings],
+            **{name: table.to_dict(orient="records") for name, table in self.extra.items()},
         }
 
 

@@ -71,6 +71,7 @@ def load_result(folder: str | Path) -> Result | None:
         findings=[Finding(**f) for f in _json(folder / "findings.json")],
         record=load(folder),
         notes=run["notes"],
+        extra={name: _parquet(folder, f"{name}.parquet") for name in run["extra"]},
     )
 
 
@@ -167,8 +168,9 @@ def _write_record(folder: Path, record: Record) -> None:
 
 
 def _write_result(folder: Path, result: Result) -> None:
-    result.table.to_parquet(folder / "result.parquet", index=False)
-    result.table.to_csv(folder / "result.csv", index=False, lineterminator="\n")
+    for name, table in {"result": result.table, **result.extra}.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     _write_text(folder / "claims.json", dumps([asdict(c) for c in result.claims]))
     _write_text(folder / "findings.json", dumps([asdict(f) for f in result.findings]))
 
@@ -181,6 +183,7 @@ def _run_json(folder: Path, record: Record, result: Result | None) -> dict[str, 
         "title": result.title if result else None,
         "caption": result.caption if result else None,
         "notes": result.notes if result else [],
+        "extra": list(result.extra) if result else [],
         "provenance": record.provenance,
         "networks": record.networks,
         "schemas": {name: schema_dict(s) for name, s in record.schemas.items()},

@@ -163,7 +163,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "cut": text.cut,
-        "shortened": _shortened,
+        "shortened": text.shortened,
         "plural": text.plural,
         "public": text.without_paths,
         "number": numbers.number,
@@ -171,11 +171,6 @@ def _environment() -> jinja2.Environment:
         "linked": _linked,
     }
     return environment
-
-
-def _shortened(whole: str) -> str:
-    """For a label that is read aloud: cut, without the title attribute."""
-    return whole if len(whole) <= text.CUT else whole[: text.CUT - 1] + text.ELLIPSIS
 
 
 def _linked(source: str) -> Markup:
@@ -219,7 +214,8 @@ def _new_file(output: Path) -> Iterator[TextIO]:
     except OSError as error:
         raise _said(error, output) from error
     finally:
-        new.unlink(missing_ok=True)
+        if new.exists():
+            new.unlink()
 
 
 def _said(error: OSError, output: Path) -> InputError:

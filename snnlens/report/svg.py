@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 from markupsafe import Markup
 
 MOST_BYTES = 1_000_000  # of one figure: a page of several stays below 2 MB
+MOST_SCALE = 1.35  # a figure made for a column may grow this much on a wide screen
 MOST_DEPTH = 60  # matplotlib nests 6 deep
 
 
@@ -61,7 +62,7 @@ _PNG = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]*")
 
 
 class Unfit(Exception):
-    """The file can not be shown; the message says why."""
+    """The file cannot be shown; the message says why."""
 
 
 def figure(path: Path, prefix: str, title: str) -> Markup:
@@ -87,7 +88,7 @@ def _parse(path: Path) -> ET.Element:
     except FileNotFoundError:
         raise Unfit("the run has no figure.svg") from None
     except (OSError, UnicodeDecodeError):
-        raise Unfit("it can not be read as text") from None
+        raise Unfit("it cannot be read as text") from None
     if "<!ENTITY" in text:
         raise Unfit("it defines entities")
     try:
@@ -185,6 +186,7 @@ def _frame(clean: ET.Element, old: ET.Element, prefix: str, title: str) -> None:
     }
     if width and height:
         clean.attrib |= {"width": f"{width:g}", "height": f"{height:g}"}
+        clean.set("style", f"--most:{MOST_SCALE * width:.0f}px")
     named = ET.Element("title", {"id": f"{prefix}title"})
     named.text = title
     clean.insert(0, named)

@@ -13,7 +13,7 @@ ELLIPSIS = "…"
 # `and/or`, `S / T` and `https://host/page` are none.
 _ABSOLUTE = re.compile(r"""(?<![\w.~/…])/(?:[^\s/:;,"'()]+/)*([^\s/:;,"'()]+)/?""")
 _WINDOWS = re.compile(r"""\b[A-Za-z]:\\(?:[^\s\\:;,"'()]+\\)*([^\s\\:;,"'()]+)""")
-_NUMBER = re.compile(r"[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b")
+_NUMBER = re.compile(r"(?:\b[\w^/]{1,6} )?[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b")
 
 
 def without_paths(text: str) -> str:
@@ -37,11 +37,20 @@ def cut(text: object, length: int = CUT) -> Markup:
     return Markup('<span title="{}">{}</span>').format(whole, whole[: length - 1] + ELLIPSIS)
 
 
-def steady(text: object) -> Markup:
-    """Escaped text in which no line breaks inside `1e-6` or between `<=` and its number.
+def shortened(whole: str) -> str:
+    """For a label that is read aloud, or next to others: cut, without the title attribute.
 
-    >>> steady("error <= 1e-6")
-    Markup('error <span class="nb">&lt;= 1e-6</span>')
+    >>> len(shortened("x" * 300))
+    60
+    """
+    return whole if len(whole) <= CUT else whole[: CUT - 1] + ELLIPSIS
+
+
+def steady(text: object) -> Markup:
+    """Escaped text in which no line breaks inside `1e-6` or `T = 4`.
+
+    >>> steady("relative error <= 1e-6")
+    Markup('relative <span class="nb">error &lt;= 1e-6</span>')
     """
     whole, made, end = str(text), Markup(""), 0
     for match in _NUMBER.finditer(whole):

@@ -158,7 +158,7 @@ def _figure(folder: Path, id_: str, title: str) -> tuple[Markup | None, str]:
     try:
         return svg.figure(folder / "figure.svg", f"{id_}-", title), ""
     except svg.Unfit as why:
-        return None, f"figure.svg can not be shown: {why}"
+        return None, f"figure.svg cannot be shown: {why}"
 
 
 def _csv(folder: Path) -> str:

@@ -130,8 +130,10 @@ def _network(
     )
 
 
-def result(frame: pd.DataFrame | None = None, **changes: Any) -> Result:
-    """The result of a run of ResNet-152; `changes` replace fields."""
+def result(
+    frame: pd.DataFrame | None = None, provenance: dict[str, Any] | None = None, **changes: Any
+) -> Result:
+    """The result of a run of ResNet-152; `changes` replace fields, `provenance` a part of it."""
     frame = table() if frame is None else frame
     sites = frame[["network", "block"]].assign(site=[f"block{b}" for b in frame["block"]])
     facts = {
@@ -155,7 +157,7 @@ def result(frame: pd.DataFrame | None = None, **changes: Any) -> Result:
         "claims": CLAIMS,
         "findings": FINDINGS,
         "notes": NOTES,
-        "record": Record(sites, {}, {}, networks, PROVENANCE),
+        "record": Record(sites, {}, {}, networks, PROVENANCE | (provenance or {})),
     }
     return Result(**fields | changes)
 

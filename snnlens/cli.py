@@ -1,0 +1,277 @@
+"""The command line: parsing only. Each command calls the same functions as Python does.
+
+stdout is data, stderr is progress. Exit codes: 0 fine, 1 findings or failing claims at or above
+--fail-on, 2 wrong use or bad input, 3 a bug in snnlens, 5 nothing to record, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from snnlens import registry
+from snnlens.errors import InputError, SnnlensError
+
+FAIL_ON = ("never", "note", "warning", "error")
+PANELS = {"report": "Runs", "list": "About", "doctor": "About"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; every outcome is an exit code and, if something is wrong, one line."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(argv, prog_name="snnlens", standalone_mode=False)
+    except SnnlensError as error:
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if hasattr(error, "format_message"):  # typer's own usage errors
+            return _say(error.format_message(), 2)
+        if type(error).__name__ in ("Abort", "Exit"):
+            return int(getattr(error, "exit_code", 130))
+        traceback.print_exc()
+        return _say(f"this is a bug in snnlens: {type(error).__name__}: {error}", 3)
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"snnlens: {message}\n")
+    return code
+
+
+class _Commands(TyperGroup):
+    """Questions are found by file name: --help imports none of them, a call imports its own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*registry.listing("experiments"), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        questions = registry.listing("experiments")
+        if cmd_name not in questions:
+            return super().get_command(ctx, cmd_name)
+        stub = TyperCommand(cmd_name, help=questions[cmd_name], short_help=questions[cmd_name])
+        stub.rich_help_panel = "Questions"
+        return stub
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in registry.listing("experiments"):
+            command = _question(name)
+        return name, command, rest
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Diagnose spiking neural networks: where the gradient vanishes, where the spikes die, why.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+) -> None:
+    if version:
+        from snnlens.provenance import snnlens_version
+
+        typer.echo(f"snnlens {snnlens_version()}")
+        raise typer.Exit
+
+
+@app.command(rich_help_panel="Runs")
+def report(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
+    preset: Annotated[
+        Path | None, typer.Option(help="A TOML file that says which questions to run first.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing page.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
+) -> None:
+    """Write one self-contained HTML page about one or more runs."""
+    from snnlens import api
+
+    folders = list(runs or [])
+    if preset is not None:
+        with _progress(quiet) as progress:
+            folders += api.run_preset(preset, output.parent / "runs", progress=progress)
+    if not folders:
+        raise InputError("RUN", got="nothing", wanted="at least one run folder")
+    sizes = api.report(folders, output, force=force)
+    for section, size in sizes.items():
+        typer.echo(f"{size / 1000:8.1f} kB  {section}", err=True)
+    typer.echo(str(output))
+
+
+@app.command("list", rich_help_panel="About")
+def list_plugins() -> None:
+    """List the questions, probes, analyses, checks and kinds of data, and the runs in ./runs."""
+    from snnlens.data import specs
+
+    for title, kind in (
+        ("Questions", "experiments"), ("Analyses", "analysis"),
+        ("Probes", "probes"), ("Checks", "checks"),
+    ):  # fmt: skip
+        typer.echo(title)
+        for name, line in registry.listing(kind).items():
+            typer.echo(f"  {name:20} {line}")
+    typer.echo("Data\n  " + ", ".join(specs.kinds()))
+    runs = sorted(p.parent for p in Path("runs").glob("*/run.json"))
+    typer.echo("Runs in ./runs" + ("" if runs else "\n  none"))
+    for run in runs:
+        typer.echo(f"  {run}")
+
+
+@app.command(rich_help_panel="About")
+def doctor() -> None:
+    """Say what this machine has: versions, devices, threads, and which neuron backend runs."""
+    from importlib import import_module
+
+    for line in import_module("snnlens.experiments._machine").lines():
+        typer.echo(line)
+
+
+def _question(name: str) -> Any:
+    """The command of a question, its options made from its Params."""
+    experiment = registry.module("experiments", name)
+    fields = experiment.Params.model_fields
+
+    def call(**options: Any) -> int:
+        given = {k: v for k in fields if (v := options.pop(k)) is not None}
+        return _answer(name, given, **options)
+
+    parameters = [_option(field, spec) for field, spec in fields.items()]
+    call.__signature__ = inspect.Signature(parameters + _common())  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters + _common()}
+    call.__doc__ = f"{registry.listing('experiments')[name]}\n\n{experiment.Params.__doc__}"
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name)(call)
+    return typer.main.get_command(single)
+
+
+def _option(name: str, spec: Any) -> inspect.Parameter:
+    """Every option is text here; Params judges it, so that each mistake has one wording."""
+    default = spec.default
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    text = spec.description + ("" if default is None else f" [default: {shown}]")
+    flag = "--" + name.replace("_", "-")
+    option = typer.Option(flag, help=text.replace("[", r"\["), metavar=_metavar(spec))
+    return _keyword(name, str | None, option, None)
+
+
+def _metavar(spec: Any) -> str:
+    kind = spec.annotation
+    return {int: "N", float: "X", bool: "yes|no"}.get(kind, "TEXT")
+
+
+def _common() -> list[inspect.Parameter]:
+    option = typer.Option
+    return [
+        _keyword("output", Path | None, option("-o", "--output", help="the run folder "
+                 r"\[default: runs/<command>-<time>]"), None),
+        _keyword("force", bool, option("--force", help="replace an older run"), False),
+        _keyword("as_json", bool, option("--json", help="one JSON object on stdout"), False),
+        _keyword("fail_on", str, option(help="exit 1 at: never | note | warning | error"), "never"),
+        _keyword("quiet", bool, option("--quiet", help="no progress on stderr"), False),
+    ]  # fmt: skip
+
+
+def _keyword(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:
+    annotation = Annotated[kind, option]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _answer(
+    question: str,
+    given: dict[str, Any],
+    *,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    fail_on: str,
+    quiet: bool,
+) -> int:
+    """Run, analyse, save, print."""
+    from snnlens import api
+    from snnlens.recording import store
+
+    if fail_on not in FAIL_ON:
+        raise InputError("--fail-on", got=fail_on, wanted="never, note, warning or error")
+    folder = output or Path("runs") / f"{question}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with _progress(quiet) as progress:
+        result = api.answer(question, folder, force=force, progress=progress, **given)
+    if as_json:
+        typer.echo(store.dumps({"run": str(folder)} | result.as_json()), nl=False)
+    else:
+        _summary(result, folder)
+    return 1 if _at_or_above(result, fail_on) else 0
+
+
+def _summary(result: Any, folder: Path) -> None:
+    """Claims and findings for a person."""
+    marks = {"holds": "holds       ", "fails": "FAILS       ", "not-testable": "not testable"}
+    typer.echo(result.caption)
+    for claim in result.claims:
+        measured = "" if claim.measured is None else f"  measured {claim.measured:.6g}"
+        typer.echo(f"  {marks[claim.verdict]}  {claim.id}{measured}  (bound: {claim.bound})")
+        if claim.reason:
+            typer.echo(f"                {claim.reason}")
+    for finding in result.findings:
+        site = f" at {finding.site}" if finding.site else ""
+        typer.echo(f"  {finding.severity:12}  {finding.code}{site}: {finding.evidence}")
+    typer.echo(f"Figure and numbers: {folder}")
+
+
+def _at_or_above(result: Any, fail_on: str) -> bool:
+    """A failing claim counts as a warning."""
+    if fail_on == "never":
+        return False
+    least = FAIL_ON.index(fail_on)
+    levels = [FAIL_ON.index(f.severity) for f in result.findings]
+    levels += [FAIL_ON.index("warning") for c in result.claims if c.verdict == "fails"]
+    return any(level >= least for level in levels)
+
+
+@contextlib.contextmanager
+def _bars(console: Any) -> Iterator[Any]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:>18}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, refresh_per_second=4) as bars:
+
+        def network(name: str, sites: int) -> Callable[[], None]:
+            task = bars.add_task(name, total=sites)
+            return lambda: bars.advance(task)
+
+        network.announce = lambda text: console.print(text)  # type: ignore[attr-defined]
+        yield network
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """A bar per network on stderr; nothing with --quiet."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+
+    with _bars(Console(stderr=True)) as network:
+        yield network

@@ -1,0 +1,278 @@
+"""The page as text: what it holds, in which order, and how it is written."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from snnlens.errors import InputError
+from snnlens.recording import store
+from snnlens.recording.result import Claim, Finding
+from snnlens.report import build
+from tests.unit.report import sample
+
+HOSTILE = "<script>alert(1)</script>"
+LONG = "x" * 300
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sample.save(tmp_path_factory.mktemp("runs") / "gradients")
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> str:
+    return build.build([run])
+
+
+def text(page: str) -> str:
+    """What a reader sees, roughly: no tags, one space between words."""
+    body = re.sub(r"<script.*?</script>|<title.*?</title>", "", page.partition("<body>")[2])
+    body = re.sub(r'<span class="nb">(.*?)</span>', r"\1", body)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def test_the_policy_allows_the_one_script(page: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert unescape(policy) == (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
+    assert len(script) < 2000
+    assert not re.search(r"\son\w+=", page)
+
+
+def test_the_same_runs_give_the_same_page(run: Path, page: str) -> None:
+    assert build.build([run]) == page
+    assert build.build([Path(os.path.relpath(run))]) == page
+
+
+def test_a_page_of_every_network_at_full_depth_is_small(run: Path, tmp_path: Path) -> None:
+    sizes = build.write([run], tmp_path / "report.html")
+    assert list(sizes) == [
+        "frame", "header", "findings", "claims", "gradients", "not run", "provenance"
+    ]  # fmt: skip
+    assert sum(sizes.values()) == (tmp_path / "report.html").stat().st_size < 2_000_000
+
+
+def test_the_sections_are_in_order(page: str) -> None:
+    assert re.findall(r'<section id="([^"]+)"', page) == [
+        "findings", "claims", "run-gradients", "not-run", "provenance"
+    ]  # fmt: skip
+
+
+def test_the_summary_counts_everything(page: str) -> None:
+    assert text(page).find(
+        "6 claims: 4 hold , 1 fails , 1 not testable ; 3 findings: 1 error , 1 warning , 1 note"
+    ) >= 0  # fmt: skip
+
+
+def test_the_worst_comes_first(page: str) -> None:
+    found = re.findall(r'<li class="(error|warning|note)">', page)
+    assert found == ["error", "warning", "note"]
+    rows = re.findall(
+        r'<tr role="row"( class="failing")?>\n<td role="cell"><span class="mark (\S+)"', page
+    )
+    assert [verdict for _, verdict in rows] == ["fails", "not-testable", *["holds"] * 4]
+    assert [bool(failing) for failing, _ in rows] == [True, *[False] * 5]
+
+
+def test_nothing_found_is_said(tmp_path: Path) -> None:
+    made = sample.result(sample.table(sample.NETWORKS[:1], 4), claims=[], findings=[], notes=[])
+    shown = text(build.build([sample.save(tmp_path / "quiet", made)]))
+    assert "Nothing found: no error, no warning and no note." in shown
+    assert "No published statement speaks of these runs." in shown
+    assert "0 claims; 0 findings" in shown.replace(" ;", ";")
+    assert "Everything that was asked for ran, and every claim could be tested." in shown
+
+
+def test_every_number_of_a_claim_and_its_bound_is_shown(page: str) -> None:
+    shown = text(page)
+    for claim in sample.CLAIMS:
+        for said in (claim.id, claim.statement, claim.bound, claim.reason, claim.source):
+            assert said in shown
+    assert "3.4\u202f×\u202f10⁻⁶" in shown
+
+
+def test_the_exact_table_can_be_downloaded(run: Path, page: str) -> None:
+    (link,) = re.findall(r'href="data:text/csv;charset=utf-8,([^"]+)" download="([^"]+)"', page)
+    assert unquote(unescape(link[0])) == (run / "result.csv").read_text(encoding="utf-8")
+    assert link[1] == "run-gradients-result.csv"
+
+
+def test_no_address_is_loaded(page: str) -> None:
+    sources = re.findall(r'\s(?:src|srcset|poster|data|action)="([^"]*)"', page)
+    assert not sources
+    assert not re.findall(r"<(?:link|iframe|object|embed|base|form)\b", page)
+    assert set(re.findall(r'href="(https?:[^"]*)"', page)) == {"https://arxiv.org/abs/2102.04159"}
+
+
+def test_ids_are_unique_and_every_link_inside_has_its_target(tmp_path: Path) -> None:
+    small = sample.result(sample.table(sample.NETWORKS[:2], 4))
+    runs = [sample.save(tmp_path / place / "gradients", small) for place in ("a", "b")]
+    page = build.build(runs)
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+    assert "gradients (2)" in text(page)
+
+
+def test_everything_of_a_user_is_escaped(tmp_path: Path) -> None:
+    names = [(HOSTILE, "spiking", False), (LONG, "sew-add", True)]
+    made = sample.result(
+        sample.table(names, 4),
+        provenance={"command": HOSTILE, HOSTILE: HOSTILE, "parameters": {HOSTILE: HOSTILE}},
+        title=HOSTILE,
+        caption=HOSTILE,
+        notes=[HOSTILE, f"Good: {HOSTILE}"],
+        claims=[Claim(*[HOSTILE] * 3, 1.0, HOSTILE, "fails", HOSTILE)],
+        findings=[Finding(HOSTILE, "error", *[HOSTILE] * 5)],
+    )
+    run = sample.save(tmp_path / f"<i>{HOSTILE.replace('/', '')}", made)
+    page = build.build([run], [build.Skipped(HOSTILE, HOSTILE)])
+    assert page.count("<script>") == 1
+    assert "<i>" not in page
+    assert text(page).count(HOSTILE) > 15
+
+
+def test_a_long_name_is_cut_and_whole_in_its_title(tmp_path: Path) -> None:
+    run = sample.save(tmp_path / "long", sample.result(sample.table([(LONG, "sew-add", True)], 4)))
+    page = build.build([run])
+    assert f'<span title="{LONG}">{"x" * 59}…</span>' in page
+    assert "x" * 60 + "…" not in text(page)
+
+
+def test_absolute_paths_do_not_reach_the_page(tmp_path: Path) -> None:
+    made = sample.result(
+        sample.table(sample.NETWORKS[:1], 4),
+        provenance={"command": "snnlens rates --data imagefolder:/srv/secret/photos"},
+        caption="imagefolder:/srv/secret/x.",
+    )
+    run = sample.save(tmp_path / "paths", made)
+    page = build.build([run], [build.Skipped("conversion", "no file /srv/secret/model.pt")])
+    assert "secret" not in page
+    assert str(tmp_path) not in page
+    assert "imagefolder:…/photos" in page
+    assert "no file …/model.pt" in page
+
+
+@pytest.mark.parametrize(
+    ("drawing", "says"),
+    [
+        ("", "figure.svg cannot be shown: the run has no figure.svg"),
+        ("<svg", "figure.svg cannot be shown: it is not well-formed XML"),
+        ("x" * 1_000_001, "figure.svg cannot be shown: it has 1.0 MB, and a page takes 1 MB"),
+    ],
+)
+def test_a_figure_that_can_not_be_shown(tmp_path: Path, drawing: str, says: str) -> None:
+    made = sample.result(sample.table(sample.NETWORKS[:1], 4))
+    page = build.build([sample.save(tmp_path / "odd", made, svg=drawing)])
+    assert f"No figure: {says}." in text(page).replace(" : ", ": ").replace("figure :", "figure:")
+
+
+def test_a_record_alone_shows_what_was_recorded(tmp_path: Path) -> None:
+    record = sample.result(sample.table(sample.NETWORKS[:1], 4)).record
+    page = build.build([store.save(record, tmp_path / "mine")])
+    assert "What was recorded" in text(page)
+    assert "No figure: this run is a Record." in text(page).replace("figure: ", "figure: ")
+    assert 'download="run-mine-record.csv"' in page
+
+
+def test_what_was_skipped_is_enough_for_a_page() -> None:
+    shown = text(build.build([], [build.Skipped("conversion", "needs a checkpoint")]))
+    assert "0 runs" in shown
+    assert "conversion needs a checkpoint" in shown
+
+
+def message(call: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        call()
+    return str(caught.value)
+
+
+def test_no_run() -> None:
+    assert message(lambda: build.build([])) == (
+        "RUN must be at least one run folder; got 'nothing'; see `snnlens list`"
+    )
+
+
+def test_a_file_that_is_there_is_kept(run: Path, tmp_path: Path) -> None:
+    output = tmp_path / "report.html"
+    output.write_text("mine", encoding="utf-8")
+    assert message(lambda: build.write([run], output)) == (
+        f"the report must be a new file; got {str(output)!r}; "
+        "add --force to replace it, or choose another with -o"
+    )
+    assert output.read_text(encoding="utf-8") == "mine"
+    build.write([run], output, force=True)
+    assert output.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_is_no_report(run: Path, tmp_path: Path) -> None:
+    assert message(lambda: build.write([run], tmp_path, force=True)) == (
+        f"the report must be a file and no folder; got {str(tmp_path)!r}; give -o report.html"
+    )
+
+
+def test_folders_above_the_report_are_made(run: Path, tmp_path: Path) -> None:
+    build.write([run], tmp_path / "a" / "b" / "report.html")
+    assert (tmp_path / "a" / "b" / "report.html").is_file()
+
+
+def test_a_place_that_can_not_be_written(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    output = tmp_path / "file" / "report.html"
+    assert message(lambda: build.write([run], output)) == (
+        f"the report must be in a writable folder; got {str(output)!r}"
+    )
+
+
+def test_a_full_disk_leaves_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert message(lambda: build.write([run], tmp_path / "report.html")) == (
+        "the disk of the report must be with room for it; got 'full'; "
+        "make room or choose another folder with -o"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "wanted"),
+    [
+        ("claims.json", "verdict", "holds, fails or not-testable"),
+        ("findings.json", "severity", "error, warning or note"),
+    ],
+)
+def test_an_unknown_verdict_is_no_good_one(
+    tmp_path: Path, name: str, key: str, wanted: str
+) -> None:
+    run = sample.save(tmp_path / "odd", sample.result(sample.table(sample.NETWORKS[:1], 4)))
+    rows = json.loads((run / name).read_text(encoding="utf-8"))
+    rows[0][key] = "fine"
+    (run / name).write_text(json.dumps(rows), encoding="utf-8")
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    changed = (run / name).read_bytes()
+    facts["files"][name] = {"bytes": len(changed), "sha256": hashlib.sha256(changed).hexdigest()}
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert message(lambda: build.build([run])) == (
+        f"a {key} in {run / name} must be {wanted}; got 'fine'"
+    )
