@@ -10,6 +10,7 @@ import pandas as pd
 from snnlens.analysis import _chain, _gradient_claims
 from snnlens.analysis._caption import caption
 from snnlens.analysis._why_small import why_small
+from snnlens.measures.depth import Fit
 from snnlens.measures.quotients import ratio
 from snnlens.recording import blocks
 from snnlens.recording.blocks import Network
@@ -67,6 +68,19 @@ def draw(result: Result) -> Figure:
     from snnlens.figures.gradients import gradient_figure
 
     return gradient_figure(result.table, result.caption)
+
+
+def spiking_factor(result: Result) -> tuple[Fit, int]:
+    """The fitted factor per block of the Spiking network without zero-init, and its n.
+
+    exp(-slope) of a line through log norm against l over the longest area without its two ends.
+    """
+    networks = blocks.networks(result.record)
+    found = _gradient_claims.Networks(result.record, networks, result.table)
+    network = found.find("spiking", zero_init=False)
+    samples = blocks.last_stage_samples(network)
+    assert samples is not None
+    return _gradient_claims.fit_of(network, _gradient_claims.longest_area(network)), samples
 
 
 def _table(record: Record, network: Network) -> pd.DataFrame:

@@ -32,9 +32,10 @@ class Forecast:
     peak_bytes: float
 
     def __str__(self) -> str:
+        duration = f"about {self.seconds:.0f} s" if self.seconds >= 1 else "under a second"
         return (
-            f"{self.passes} passes; about {self.seconds:.0f} s and "
-            f"{self.peak_bytes / 1e9:.1f} GB on this machine (an estimate)"
+            f"{self.passes} passes; {duration} and {self.peak_bytes / 1e9:.1f} GB "
+            "on this machine (an estimate)"
         )
 
 

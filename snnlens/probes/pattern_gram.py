@@ -15,9 +15,9 @@ MAX_STEPS = 8
 class PatternGram(Probe):
     """G_p[s, t] = sum of g_s g_t over the elements whose spike train at S^m is p, g = dL/dS^m.
 
-    p is the integer sum_t S[t] 2^t, in float64, for T up to 8. It keeps one byte per neuron from
-    the forward to the backward pass, the one thing that it holds besides sums. A site whose
-    tensor is not binary gets no row (the one check that waits for the device).
+    p is the integer sum_t S[t] 2^t, in float64, for T up to 8. It holds the spikes of its sites
+    from the forward to the backward pass, the one thing besides sums. A site whose tensor is not
+    binary gets no row (the one check that waits for the device).
 
     Source: the chain of Fang et al. 2021, Eq. 8, over all paths in time; see
     `snnlens.measures.chain`.

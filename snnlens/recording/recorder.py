@@ -48,6 +48,7 @@ class _Seen:
     tensor: weakref.ref[Tensor]
     values: dict[tuple[str, str], Sums] = field(default_factory=dict)
     gradient_sites: list[Site] = field(default_factory=list)
+    kept: list[Tensor] = field(default_factory=list)  # the tensor itself, where a probe asks for it
     kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
 
 
@@ -248,7 +249,8 @@ class Recorder:
             return
         key = (probe.name, site.name)
         if at:
-            sums = {c: _padded(s, at, front=True) for c, s in sums.items()}
+            sums = {c: _padded(s, at, front=True, fill=probe.columns[c].merge)
+                    for c, s in sums.items()}  # fmt: skip
         old = self._sums.get(key)
         self._sums[key] = sums if old is None else _merged(old, sums, probe.columns)
 

@@ -130,7 +130,7 @@ def _check_law(depth: int, steps: int, neuron: Neuron, weights: dict) -> None:
 
 
 def test_a_chain_from_rates_alone_is_not_the_law(weights: dict[int, dict]) -> None:
-    """The cross-time terms matter: the same-step ratio is off by far more than the bound at T = 4."""
+    """The cross-time terms matter: at T = 4 the factor of one step is far off."""
     model = resnet(50, residual="spiking", zero_init=True, time_steps=4, classes=10,
                    weights=weights[50], neuron=IF(0.5)).requires_grad_(False)  # fmt: skip
     with Recorder(model, [GradientNorm()]) as recorder:

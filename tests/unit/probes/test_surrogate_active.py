@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 import torch
@@ -42,11 +44,10 @@ def test_against_kept_steps(surrogate: object, connect: str) -> None:
     neuron = LIF(1.5, threshold=0.4, surrogate=surrogate)  # type: ignore[arg-type]
     model, x = brute.small("sew", connect, neuron=neuron), brute.batch()
     kept: dict[str, list[Step]] = {}
-    for name, layer in model.neurons():
-        layer.tap(kept.setdefault(name, []).append).__enter__()  # noqa: PLC2801
-    model(x)
-    for _, layer in model.neurons():
-        layer._listeners.clear()
+    with ExitStack() as taps:
+        for name, layer in model.neurons():
+            taps.enter_context(layer.tap(kept.setdefault(name, []).append))
+        model(x)
     with Recorder(model, [SurrogateActive()]) as recorder:
         model(x)
     steps = recorder.frame(per_step=True).set_index(["site", "step"])

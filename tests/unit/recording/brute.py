@@ -15,6 +15,7 @@ from torch.nn import functional
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron.layers import IF, Neuron
 from snnlens.recording.recorder import sites_of
+from snnlens.sites import Site
 
 Floats = NDArray[np.float64]
 
@@ -70,18 +71,12 @@ def keep_all(
 
     for site in sites_of(model):
         module = model.get_submodule(site.module)
-        if site.reads == "input":
 
-            def before(module: nn.Module, args: Any, name: str = site.name) -> None:
-                keep(name, args[0])
+        def hook(module: nn.Module, args: Any, out: Any = None, site: Site = site) -> None:
+            keep(site.name, args[0] if site.reads == "input" else out)
 
-            handles.append(module.register_forward_pre_hook(before))
-        else:
-
-            def after(module: nn.Module, args: Any, out: Tensor, name: str = site.name) -> None:
-                keep(name, out)
-
-            handles.append(module.register_forward_hook(after))
+        before = module.register_forward_pre_hook
+        handles.append((before if site.reads == "input" else module.register_forward_hook)(hook))
     value = run(model, x)
     if value.requires_grad:
         value.backward()
