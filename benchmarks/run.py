@@ -96,7 +96,9 @@ def table(results: list[dict[str, object]]) -> str:
     for r in results:
         low, high = r["ratio_quartiles"]  # type: ignore[misc]
         weights = "no" if r["weights_frozen"] else "yes"
-        rows.append(f"| {r['case']} | {weights} | {r['ratio_median']:.3f} | {low:.3f} to {high:.3f} |")
+        rows.append(
+            f"| {r['case']} | {weights} | {r['ratio_median']:.3f} | {low:.3f} to {high:.3f} |"
+        )
     return head + "\n".join(rows) + "\n"
 
 

@@ -40,7 +40,7 @@ _HOME = {
     "snnlens.sites": ("Site",),
 }  # fmt: skip
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
-__all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605 - a list it is
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import sys
 import time
 import traceback
@@ -30,21 +31,25 @@ def main(argv: list[str] | None = None) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(argv, prog_name="snnlens", standalone_mode=False)
-    except SnnlensError as error:
-        return _say(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("interrupted; nothing was written", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    except Exception as error:  # noqa: BLE001 - the last line of defence
-        if hasattr(error, "format_message"):  # typer's own usage errors
-            return _say(error.format_message(), 2)
-        if type(error).__name__ in ("Abort", "Exit"):
-            return int(getattr(error, "exit_code", 130))
-        traceback.print_exc()
-        return _say(f"this is a bug in snnlens: {type(error).__name__}: {error}", 3)
+    except BaseException as error:  # noqa: BLE001 - the last line of defence
+        return _outcome(error)
     return code if isinstance(code, int) else 0
+
+
+def _outcome(error: BaseException) -> int:
+    """The exit code of an error, after its one line."""
+    kind = type(error).__name__
+    if isinstance(error, SnnlensError):
+        return _say(str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt) or kind == "Abort":  # typer turns Ctrl-C into Abort
+        return _say("interrupted; nothing was written", 130)
+    if hasattr(error, "format_message"):  # typer's own usage errors
+        return _say(error.format_message(), 2)
+    if isinstance(error, BrokenPipeError):  # the reader of stdout has left
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the interpreter's last flush
+        return 0
+    traceback.print_exception(error)
+    return _say(f"this is a bug in snnlens: {kind}: {error}", 3)
 
 
 def _say(message: str, code: int) -> int:
@@ -79,7 +84,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Diagnose spiking neural networks: where the gradient vanishes, where the spikes die, why.",
+    help="Diagnose spiking networks: where the gradient vanishes, where the spikes die, and why.",
 )
 
 
@@ -96,7 +101,9 @@ def _root(
 
 @app.command(rich_help_panel="Runs")
 def report(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders.")
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
     preset: Annotated[
         Path | None, typer.Option(help="A TOML file that says which questions to run first.")
@@ -261,7 +268,7 @@ def _bars(console: Any) -> Iterator[Any]:
             task = bars.add_task(name, total=sites)
             return lambda: bars.advance(task)
 
-        network.announce = lambda text: console.print(text)  # type: ignore[attr-defined]
+        network.announce = console.print  # type: ignore[attr-defined]
         yield network
 
 

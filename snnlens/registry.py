@@ -42,7 +42,7 @@ def plugin(kind: str, name: str) -> type[Any]:
     found = module(kind, name)
     for _, value in inspect.getmembers(found, inspect.isclass):
         if value.__module__ == found.__name__ and getattr(value, "name", None) == name:
-            return value  # type: ignore[no-any-return]
+            return value
     raise AssertionError(f"{found.__name__} has no class with name = {name!r}")
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from snnlens.recording.blocks import Network, last_stage_samples
-from snnlens.recording.record import Record
 
 
-def caption(record: Record, networks: list[Network]) -> str:
+def caption(networks: list[Network]) -> str:
     """One sentence from the facts of the first network; what a record lacks is left out."""
     first = networks[0]
     facts = first.facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,9 @@ class Networks:
         """The zero-init Spiking network at T = 1."""
         for network in self.all:
             facts = network.facts
-            if facts.get("residual") == "spiking" and facts.get("zero_init"):
-                if facts.get("time_steps") == 1:
-                    return network
+            kind = facts.get("residual"), facts.get("zero_init"), facts.get("time_steps")
+            if kind == ("spiking", True, 1):
+                return network
         raise NotTestable("the zero-init Spiking network was not run at T = 1")
 
     def rows(self, network: Network) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def claims(record: Record, found: list[Network], table: pd.DataFrame) -> list[Cl
     """Every claim that speaks of these parameters, with its verdict."""
     networks = Networks(record, found, table)
     return [
-        claim(name, statement, source, bound, lambda m=measure: m(networks))
+        claim(name, statement, source, bound, partial(measure, networks))
         for name, statement, source, bound, measure in _applicable(found[0].facts)
     ]
 
@@ -113,7 +114,11 @@ def _eq8_exact(networks: Networks) -> tuple[float, bool, str]:
     if not count:
         raise NotTestable("no two block inputs are joined by an identity block")
     s1, s0 = neuron.factors
-    return worst, worst <= 1e-5, f"largest relative error of {count} blocks; s1 {s1:.4g}, s0 {s0:.4g}"
+    return (
+        worst,
+        worst <= 1e-5,
+        f"largest relative error of {count} blocks; s1 {s1:.4g}, s0 {s0:.4g}",
+    )
 
 
 def _eq8_rate(networks: Networks) -> tuple[float, bool, str]:
@@ -133,7 +138,8 @@ def _eq8_rate(networks: Networks) -> tuple[float, bool, str]:
 
 def _settled(s1: float, s0: float, share: float) -> float:
     """The first k with (s_min / s_max)^(2k - 2) w < 1e-3, w the weight of the smaller factor over
-    that of the larger; 1 where s1 = s0, as there is nothing to settle."""
+    that of the larger; 1 where s1 = s0, as there is nothing to settle.
+    """
     if s1 == s0:
         return 1
     weight = (1 - share) / share if s1 > s0 else share / (1 - share)
@@ -207,9 +213,7 @@ def _share(networks: Networks, network: Network, deepest: int) -> float:
     return share
 
 
-def _factors(
-    networks: Networks, network: Network, members: list[int]
-) -> list[tuple[int, float]]:
+def _factors(networks: Networks, network: Network, members: list[int]) -> list[tuple[int, float]]:
     rows = networks.rows(network)
     rows = rows[rows["block"].isin(members) & (rows["k"] > 0)]
     return [(int(k), float(f)) for k, f in zip(rows["k"], rows["factor"], strict=True)]

@@ -9,7 +9,7 @@ from snnlens.recording.record import Record
 from snnlens.recording.result import Claim
 
 
-class NotTestable(Exception):  # noqa: N818 - it is a verdict, not an error
+class NotTestable(Exception):
     """Raised by a measurement that this run does not allow; its text is the reason."""
 
 
@@ -34,9 +34,7 @@ def claim(
 def equal_outputs(record: Record, names: list[str]) -> tuple[float, bool, str]:
     """How many block outputs (site and time step) differ in a bit between networks."""
     table = record.table("output_digest")
-    digests = [
-        table[table["network"] == n].set_index(["site", "step"])["digest"] for n in names
-    ]
+    digests = [table[table["network"] == n].set_index(["site", "step"])["digest"] for n in names]
     sites = digests[0].index.get_level_values("site").nunique()
     unequal = [(d != digests[0]) for d in digests[1:]]
     count = sum(int(u.sum()) for u in unequal)

@@ -22,19 +22,27 @@ if TYPE_CHECKING:
 
 TITLE = "Do gradients vanish or explode across depth?"
 NOTES = [
-    "Shown: the norm of the loss gradient at the input S^l of each residual block, from the last "
-    "block (right) back to the first (left). Open circles: without zero-init; filled: every "
-    "residual branch starts at its identity value. Dashed: the exact law of the identity chain, "
-    "computed from what is measured at the end of each area only; dotted: from the firing rate "
-    "alone, an approximation.",
-    "Good: a level line; every block learns at a similar rate. Steps at downsample blocks "
-    "(vertical lines) are normal.",
-    "Bad: a line that falls toward the left (vanishing: shallow blocks do not learn), rises "
-    "toward the left (exploding), or lies on the floor (exactly 0: dead, look at the firing "
-    "rates first).",
-    "What to do: SEW blocks with add or iand and zero-init keep the gradient; a surrogate with "
-    "sigma'(1 - V_th) = 1 (atan with alpha = 2 at V_th = 1) keeps a Spiking chain from vanishing "
-    "or exploding at spikes. The column why_small names the cause per block.",
+    (
+        "Shown: the norm of the loss gradient at the input S^l of each residual block, from the last "
+        "block (right) back to the first (left). Open circles: without zero-init; filled: every "
+        "residual branch starts at its identity value. Dashed: the exact law of the identity chain, "
+        "computed from what is measured at the end of each area only; dotted: from the firing rate "
+        "alone, an approximation."
+    ),
+    (
+        "Good: a level line; every block learns at a similar rate. Steps at downsample blocks "
+        "(vertical lines) are normal."
+    ),
+    (
+        "Bad: a line that falls toward the left (vanishing: shallow blocks do not learn), rises "
+        "toward the left (exploding), or lies on the floor (exactly 0: dead, look at the firing "
+        "rates first)."
+    ),
+    (
+        "What to do: SEW blocks with add or iand and zero-init keep the gradient; a surrogate with "
+        "sigma'(1 - V_th) = 1 (atan with alpha = 2 at V_th = 1) keeps a Spiking chain from vanishing "
+        "or exploding at spikes. The column why_small names the cause per block."
+    ),
 ]
 
 
@@ -54,7 +62,7 @@ def compute(record: Record) -> Result:
         question="gradients",
         title=TITLE,
         table=table,
-        caption=caption(record, networks),
+        caption=caption(networks),
         claims=_gradient_claims.claims(record, networks, table),
         findings=[],
         record=record,

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 PAPER = "Fang et al. 2021 (SEW ResNet)"
 NOTES = [
-    "Shown: how far each identity block's output is from its input, ||O - S|| / ||S||, and whether "
-    "each kind of block could be the identity at all with each kind of neuron, found by running "
-    "the block on every binary spike train with its residual branch at its identity value.",
+    (
+        "Shown: how far each identity block's output is from its input, ||O - S|| / ||S||, and whether "
+        "each kind of block could be the identity at all with each kind of neuron, found by running "
+        "the block on every binary spike train with its residual branch at its identity value."
+    ),
     "Good: an error of 0 with zero-init, and a check mark for your neuron and block.",
-    "Bad: a cross. Then no weights make the block pass its input on, and more blocks can only add "
-    "change. A gap in a curve is a block whose input is silent: no error is defined there.",
-    "What to do: SEW add and iand need only SN(0) = 0, so any neuron will do; AND needs a bias "
-    "that fires at every step (tau V_th for a decayed input); a Spiking block needs V_th <= dH/dX.",
+    (
+        "Bad: a cross. Then no weights make the block pass its input on, and more blocks can only add "
+        "change. A gap in a curve is a block whose input is silent: no error is defined there."
+    ),
+    (
+        "What to do: SEW add and iand need only SN(0) = 0, so any neuron will do; AND needs a bias "
+        "that fires at every step (tau V_th for a decayed input); a Spiking block needs V_th <= dH/dX."
+    ),
 ]
 COLUMNS = ("identity_error", "mismatch_share", "capability_error", "capability_mismatch_share")
 
@@ -45,7 +51,7 @@ def compute(record: Record) -> Result:
         question="identity",
         title="Which blocks are the identity, and which could be?",
         table=pd.concat([_table(n) for n in networks], ignore_index=True),
-        caption=caption(record, networks),
+        caption=caption(networks),
         claims=_claims(networks, trials),
         findings=[],
         record=record,

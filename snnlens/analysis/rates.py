@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 PAPER = "Fang et al. 2021 (SEW ResNet), Fig. 5"
 ADD_BOUND = "Fang et al. 2021 (SEW ResNet), Section 3.3"
 NOTES = [
-    "Shown: the mean value per neuron and time step of each block's output O^l, and of its residual "
-    "branch A^l, at initialisation. O^l of SEW add holds integers, so its mean may exceed 1. With "
-    "zero-init all networks have the same O^l, drawn once.",
+    (
+        "Shown: the mean value per neuron and time step of each block's output O^l, and of its residual "
+        "branch A^l, at initialisation. O^l of SEW add holds integers, so its mean may exceed 1. With "
+        "zero-init all networks have the same O^l, drawn once."
+    ),
     "Good: rates that stay between a few percent and about one third.",
-    "Bad: a curve that reaches 0 (silence: nothing passes forward, and in SEW and nothing passes "
-    "backward), or rates near 1 (saturated: a spike tells nothing).",
-    "What to do: for silence in SEW and, use add, iand or zero-init; for silence elsewhere lower "
-    "the threshold or look at the BatchNorm before the neuron.",
+    (
+        "Bad: a curve that reaches 0 (silence: nothing passes forward, and in SEW and nothing passes "
+        "backward), or rates near 1 (saturated: a spike tells nothing)."
+    ),
+    (
+        "What to do: for silence in SEW and, use add, iand or zero-init; for silence elsewhere lower "
+        "the threshold or look at the BatchNorm before the neuron."
+    ),
 ]
 
 
@@ -45,7 +51,7 @@ def compute(record: Record) -> Result:
         question="rates",
         title="How often do the neurons of each block fire?",
         table=table,
-        caption=caption(record, networks),
+        caption=caption(networks),
         claims=_claims(record, networks),
         findings=[],
         record=record,

@@ -11,7 +11,8 @@ from snnlens.recording.result import Finding, Severity
 
 class Check(ABC):
     """One diagnosis. Codes are never reused: SNL1xx input and state, 2xx spikes, 3xx gradients,
-    4xx blocks and identity, 9xx not seen by the recorder."""
+    4xx blocks and identity, 9xx not seen by the recorder.
+    """
 
     name: ClassVar[str]
     code: ClassVar[str]

@@ -7,7 +7,7 @@ import numpy as np
 from snnlens.checks._base import Check, has_blocks
 from snnlens.recording import blocks
 from snnlens.recording.record import Record
-from snnlens.recording.result import Finding
+from snnlens.recording.result import Finding, Severity
 
 WARNING, ERROR = 1e3, 1e6  # largest norm / norm at the last block input; ours, as in SNL302
 
@@ -44,6 +44,6 @@ class ExplodingGradient(Check):
                     f"{network.name}: the norm at S^{high} is {ratio:.1e} times that at the last "
                     f"block, S^{len(norms) - 1}"
                 )
-                severity = "error" if ratio > ERROR else "warning"
+                severity: Severity = "error" if ratio > ERROR else "warning"
                 found.append(self.finding(severity, network.sites[high], evidence))
         return found

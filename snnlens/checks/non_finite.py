@@ -20,7 +20,9 @@ class NonFinite(Check):
     name = "non_finite"
     code = "SNL301"
     title = "a value is not finite"
-    why = "One NaN or infinity spreads to every weight in one update; nothing can be learned from it."
+    why = (
+        "One NaN or infinity spreads to every weight in one update; nothing can be learned from it."
+    )
     next = (
         "Look at this site's input first: a non-finite image, a learning rate, or a surrogate whose "
         "largest slope is above 1 (a product over depth overflows): lower alpha, or use SEW blocks."

@@ -7,7 +7,7 @@ import numpy as np
 from snnlens.checks._base import Check, has_blocks
 from snnlens.recording import blocks
 from snnlens.recording.record import Record
-from snnlens.recording.result import Finding
+from snnlens.recording.result import Finding, Severity
 
 WARNING, ERROR = 1e-3, 1e-6  # smallest norm / largest norm; ours: a block then learns a thousand
 # times slower, or below the resolution of a float32 update beside the deepest block's
@@ -42,6 +42,6 @@ class VanishingGradient(Check):
             if low < high and ratio < WARNING:
                 zero = "exactly 0" if ratio == 0 else f"{ratio:.1e} of the largest, at S^{high}"
                 evidence = f"{network.name}: the norm at S^{low} is {zero}"
-                severity = "error" if ratio < ERROR else "warning"
+                severity: Severity = "error" if ratio < ERROR else "warning"
                 found.append(self.finding(severity, network.sites[low], evidence))
         return found

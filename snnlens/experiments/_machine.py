@@ -66,8 +66,10 @@ def lines() -> list[str]:
         *(f"{name:12} {number}" for name, number in facts["packages"].items()),
         f"CUDA device  {cuda}",
         f"CPU          {facts['machine']}, torch uses {torch.get_num_threads()} threads",
-        f"neurons      backend `{backend}` on every device: plain PyTorch, explicit forward and "
-        "backward; no compiled kernel in this version",
+        (
+            f"neurons      backend `{backend}` on every device: plain PyTorch, explicit forward "
+            "and backward, no compiled kernel yet"
+        ),
         f"disk         {free:.0f} GB free here",
         f"Chromium     {'found' if chromium else 'not found: browser tests are skipped'}",
         f"terminal     {'interactive' if sys.stderr.isatty() else 'not interactive'}",

@@ -26,7 +26,7 @@ Tick = Callable[[], None]
 Progress = Callable[[str, int], Tick]  # (network, sites to come) -> called once per site
 
 
-def quiet(network: str, sites: int) -> Tick:
+def quiet(_network: str, _sites: int) -> Tick:
     """Report no progress."""
     return lambda: None
 
@@ -47,9 +47,7 @@ def neuron_of(params: NetworkParams) -> Neuron:
 
 def load_images(params: NetworkParams) -> Images:
     """The one batch of the run, on its device."""
-    return images.load(
-        params.data, samples=params.batch, image_size=params.size, seed=params.seed
-    )
+    return images.load(params.data, samples=params.batch, image_size=params.size, seed=params.seed)
 
 
 class Runner:
@@ -83,9 +81,7 @@ class Runner:
         """Tell the progress, if it listens, about how long and how large the run will be."""
         if hasattr(self.progress, "announce"):
             p, steps = self.params, [n.time_steps for n in passes]
-            self.progress.announce(
-                str(forecast(p.plan, p.batch, p.size, steps, backward=backward))
-            )
+            self.progress.announce(str(forecast(p.plan, p.batch, p.size, steps, backward=backward)))
 
     def gradients(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward and backward pass in training mode: the mean cross-entropy of the batch."""
@@ -158,4 +154,3 @@ def _device(params: NetworkParams) -> torch.device:
             "device", got=params.device, wanted="one of this machine's", do="give --device cpu"
         ) from None
     return device
-

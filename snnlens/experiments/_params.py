@@ -1,4 +1,4 @@
-"""Parameters of the questions that run residual networks. No torch: wrong options answer at once."""
+"""Parameters of the questions that run networks. No torch: wrong options answer at once."""
 
 from __future__ import annotations
 

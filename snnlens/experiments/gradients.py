@@ -1,4 +1,4 @@
-"""Do gradients vanish or explode across depth? (Figs. 6, 7 and 8)"""
+"""Do gradients vanish or explode across depth? (Figs. 6, 7 and 8)."""
 
 from __future__ import annotations
 

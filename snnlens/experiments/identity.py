@@ -1,4 +1,4 @@
-"""Which blocks are the identity, and which could be at all? (Sections 3.2 and 3.3)"""
+"""Which blocks are the identity, and which could be at all? (Sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 

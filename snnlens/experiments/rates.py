@@ -1,4 +1,4 @@
-"""How often do the neurons of each block fire at initialisation? (Fig. 5)"""
+"""How often do the neurons of each block fire at initialisation? (Fig. 5)."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -20,10 +22,13 @@ def factor_figure(table: pd.DataFrame, caption: str) -> Figure:
                       label=f"seed {seed}")  # fmt: skip
         axes.set_xscale("log", base=2)
         axes.set_xticks(sorted(set(table["n"])), [str(n) for n in sorted(set(table["n"]))])
-        axes.annotate("grows toward the input", (0.98, 1.0), xycoords=axes.get_yaxis_transform(),
-                      xytext=(0, 4), textcoords="offset points", ha="right", fontsize=6.8)  # fmt: skip
-        axes.annotate("decays toward the input", (0.02, 1.0), xycoords=axes.get_yaxis_transform(),
-                      xytext=(0, -4), textcoords="offset points", va="top", fontsize=6.8)  # fmt: skip
+        beside: dict[str, Any] = {
+            "xycoords": axes.get_yaxis_transform(),
+            "textcoords": "offset points",
+            "fontsize": 6.8,
+        }
+        axes.annotate("grows toward the input", (0.98, 1.0), xytext=(0, 4), ha="right", **beside)
+        axes.annotate("decays toward the input", (0.02, 1.0), xytext=(0, -4), va="top", **beside)
         axes.set_xlabel("n = batch x H x W in the last stage (samples per channel and step)")
         axes.set_ylabel("factor of ||dL/dS|| per block")
         axes.legend()

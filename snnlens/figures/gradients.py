@@ -31,8 +31,9 @@ def gradient_figure(table: pd.DataFrame, caption: str) -> Figure:
         for panel, kind in zip(axes, kinds, strict=True):
             _panel(panel, main[[kind_of(r) == kind for _, r in main.iterrows()]], kind)
         _label_outer(axes)
-        figure.legend(handles=_legend(table), loc="upper center", ncols=5, handlelength=1.8, columnspacing=1.2,
-                      bbox_to_anchor=(0.5, 1.0 + 0.16 / figure.get_figheight()))  # fmt: skip
+        above = (0.5, 1.0 + 0.16 / figure.get_figheight())
+        figure.legend(handles=_legend(table), loc="upper center", bbox_to_anchor=above, ncols=5,
+                      handlelength=1.8, columnspacing=1.2)  # fmt: skip
         figure.tight_layout(h_pad=1.2, w_pad=1.6)
         style.caption_below(figure, "Gradient norm at initialisation. " + caption)
     return figure

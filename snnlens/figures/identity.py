@@ -34,9 +34,11 @@ def _errors(axes: Axes, table: pd.DataFrame) -> None:
         kind = kind_of(rows.iloc[0])
         if rows["zero_init"].iloc[0]:
             continue
-        axes.plot(rows["block"], rows["identity_error"], color=COLOURS.get(kind, style.INK),
-                  marker=MARKERS.get(kind, "o"), markersize=style.MEASURED_SIZE, linewidth=0.7,
-                  markerfacecolor="none", markeredgewidth=0.8, label=LABELS.get(kind, kind))  # fmt: skip
+        axes.plot(
+            rows["block"], rows["identity_error"], color=COLOURS.get(kind, style.INK),
+            marker=MARKERS.get(kind, "o"), markersize=style.MEASURED_SIZE, linewidth=0.7,
+            markerfacecolor="none", markeredgewidth=0.8, label=LABELS.get(kind, kind),
+        )  # fmt: skip
     zero = table[table["zero_init"].astype(bool)]
     for label, rows in _zero_groups(zero):
         axes.plot(rows["block"], rows["identity_error"], color=style.WITH, marker="o",

@@ -66,7 +66,8 @@ def _curves(axes: Axes, table: pd.DataFrame, column: str, *, log: bool) -> None:
 
 def _series(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str, str, bool]]:
     """Each network without zero-init; those with it once where their outputs agree."""
-    series, drawn = [], []
+    series: list[tuple[str, pd.DataFrame, str, str, bool]] = []
+    drawn: list[pd.DataFrame] = []
     for _, rows in table.groupby("network", sort=False):
         kind = kind_of(rows.iloc[0])
         colour, marker = COLOURS.get(kind, style.INK), MARKERS.get(kind, "o")
@@ -78,7 +79,9 @@ def _series(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str, str, bool
                 _equal(rows, other)
                 for _, other in table[table["zero_init"].astype(bool)].groupby("network")
             )
-            label = f"zero-init, all {agree}" if agree > 1 else f"{LABELS.get(kind, kind)}, zero-init"
+            label = (
+                f"zero-init, all {agree}" if agree > 1 else f"{LABELS.get(kind, kind)}, zero-init"
+            )
             series.append((label, rows, style.WITH if agree > 1 else colour, "o", True))
     return series
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -57,14 +57,14 @@ def styled() -> Iterator[None]:
     """Draw inside this: the style, whatever the user's own matplotlib settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(RC)
+        mpl.rcParams.update(cast("Any", RC))
         yield
 
 
 def save(figure: Figure, folder: Path, name: str = "figure") -> None:
     """Write name.svg and name.png; the same figure gives the same bytes."""
     with styled(), mpl.rc_context({"svg.hashsalt": name}):
-        bounds = {"bbox_inches": "tight", "pad_inches": 0.06}
+        bounds: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.06}
         plain = {"Date": None, "Creator": None}
         figure.savefig(folder / f"{name}.svg", metadata=plain, **bounds)
         figure.savefig(

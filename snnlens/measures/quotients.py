@@ -20,7 +20,8 @@ def ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
     [0.25, nan]
     """
     part, whole = np.asarray(part, float), np.asarray(whole, float)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
+    quotient: Floats = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
+    return quotient
 
 
 def root_mean(squares: ArrayLike, batches: ArrayLike) -> Floats:
@@ -29,7 +30,8 @@ def root_mean(squares: ArrayLike, batches: ArrayLike) -> Floats:
     >>> root_mean([8.0], [2]).tolist()
     [2.0]
     """
-    return np.sqrt(ratio(squares, batches))
+    norm: Floats = np.sqrt(ratio(squares, batches))
+    return norm
 
 
 def relative_norm(squares: ArrayLike, reference_squares: ArrayLike) -> Floats:
@@ -38,7 +40,8 @@ def relative_norm(squares: ArrayLike, reference_squares: ArrayLike) -> Floats:
     >>> relative_norm([4.0, 0.0], [1.0, 0.0]).tolist()
     [2.0, nan]
     """
-    return np.sqrt(ratio(squares, reference_squares))
+    norm: Floats = np.sqrt(ratio(squares, reference_squares))
+    return norm
 
 
 def value(number: ArrayLike) -> Floats:

@@ -86,7 +86,8 @@ def resnet(
         raise InputError("time_steps", got=time_steps, wanted="at least 1")
     template = IF() if neuron is None else neuron
     with torch.device("meta"):  # nothing is drawn twice: the weights are drawn once, below
-        model = ResNet(plan(depth, layout), residual, connect, template, time_steps, classes)
+        shape = plan(depth, layout)
+        model = ResNet(shape, residual, connect, template, time_steps=time_steps, classes=classes)
     if weights is None:
         initialise(model.to_empty(device="cpu"), seed)
     else:
@@ -106,6 +107,7 @@ class ResNet(nn.Module):
         residual: str,
         connect: str | None,
         neuron: Neuron,
+        *,
         time_steps: int,
         classes: int,
     ) -> None:
@@ -222,9 +224,11 @@ class Block(nn.Module, ABC):
         """S, or its Conv-BN (-SN in sew) where the shape changes."""
         if self.downsample is None:
             return s
-        conv, bn, *spiking = self.downsample  # type: ignore[misc]
+        conv, bn, *spiking = self.downsample.children()
         s = folded(s, lambda y: bn(conv(y)))
-        return spiking[0](s) if spiking else s  # type: ignore[no-any-return]
+        for neuron in spiking:
+            s = neuron(s)
+        return s
 
     @abstractmethod
     def join(self, f: Tensor, s: Tensor, activation: Map, tap: Map) -> Tensor:
@@ -323,7 +327,7 @@ class MSBlock(Block):
 
 def folded(x: Tensor, layer: Map) -> Tensor:
     """Run a stateless layer on [T, B, ...] with time folded into the batch."""
-    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return torch.unflatten(layer(x.flatten(0, 1)), 0, x.shape[:2])
 
 
 def initialise(model: ResNet, seed: int | None) -> None:
@@ -371,34 +375,38 @@ def _activation(residual: str, neuron: Neuron) -> nn.Module:
     return nn.ReLU() if residual == "ann" else copy.deepcopy(neuron)
 
 
-def _block(
-    kind: str, spec: BlockPlan, residual: str, connect: str | None, neuron: Neuron
-) -> Block:
+def _block(kind: str, spec: BlockPlan, residual: str, connect: str | None, neuron: Neuron) -> Block:
     if residual == "sew":
         return SEWBlock(kind, spec, residual, neuron, connect or "add")
-    classes = {"ann": SpikingBlock, "spiking": SpikingBlock, "plain": PlainBlock, "ms": MSBlock}
+    classes: dict[str, Callable[..., Block]] = {
+        "ann": SpikingBlock,
+        "spiking": SpikingBlock,
+        "plain": PlainBlock,
+        "ms": MSBlock,
+    }
     return classes[residual](kind, spec, residual, neuron)
 
 
 def _block_sites(name: str, block: Block, inner: Signal, between: Signal) -> list[Site]:
     spec = block.spec
 
-    def site(label: str, module: str, reads: Any, role: Role, signal: Signal, area: int) -> Site:
-        return Site(f"{name}.{label}", module, reads, role, signal, spec.index, spec.stage,
-                    area, spec.kind)  # fmt: skip
+    def site(label: str, role: Role, signal: Signal, area: int) -> Site:
+        whole = role in ("block_input", "block_output")
+        module, reads = name if whole else f"{name}.{label}", label if whole else "output"
+        return Site(f"{name}.{label}", module, reads, role, signal, block=spec.index,  # type: ignore[arg-type]
+                    stage=spec.stage, area=area, block_kind=spec.kind)  # fmt: skip
 
     last = f"sn{block.count}"
     neurons = [f"sn{i}" for i in range(1, block.count + 1)]
     if block.downsample is not None and len(block.downsample) == 3:  # type: ignore[arg-type]
         neurons.append("downsample.2")
     return [
-        site("input", name, "input", "block_input", between, spec.area),
-        *(site(n, f"{name}.{n}", "output", "neuron", inner, spec.area) for n in neurons
-          if n != last),
-        site(last, f"{name}.{last}", "output", "neuron", inner, spec.area_out),
-        site("residual", f"{name}.residual", "output", "block_residual", between, spec.area_out),
-        site("output", name, "output", "block_output", between, spec.area_out),
-    ]  # fmt: skip
+        site("input", "block_input", between, spec.area),
+        *(site(n, "neuron", inner, spec.area) for n in neurons if n != last),
+        site(last, "neuron", inner, spec.area_out),
+        site("residual", "block_residual", between, spec.area_out),
+        site("output", "block_output", between, spec.area_out),
+    ]
 
 
 def _share(model: ResNet, weights: Mapping[str, Tensor]) -> None:

@@ -87,14 +87,12 @@ def reset(h: Tensor, spike: Tensor, rule: Rule, out: Tensor | None = None) -> Te
     return kept if rule.reset_potential == 0 else kept + rule.reset_potential * spike
 
 
-def loop(
-    x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def loop(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """All steps under autograd: spikes [T, ...] and the last membrane potential. Slow and plain."""
     spikes = []
     for current in x:
         h = charge(v, current, rule, rate)
-        s = _Spike.apply(h, rule)
+        s = _Spike.apply(h, rule)  # type: ignore[no-untyped-call]
         spikes.append(s)
         v = reset(h, s.detach() if rule.detach_reset else s, rule)
     return torch.stack(spikes), v
@@ -111,9 +109,7 @@ def steps(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> Itera
 
 
 @torch.no_grad()
-def forward(
-    x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def forward(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The forward pass of `loop` without a graph: the same operations, the same bits."""
     spikes, h = torch.empty_like(x), torch.empty_like(v)
     v = v.clone()
@@ -199,7 +195,8 @@ def _above_rest(v: Tensor, rule: Rule) -> Tensor:
 
 
 def _per_tau(y: Tensor, rule: Rule, rate: Tensor | None) -> Tensor:
-    return y / rule.tau_steps if rate is None else y * rate
+    assert rate is not None or rule.tau_steps is not None
+    return y / rule.tau_steps if rate is None else y * rate  # type: ignore[operator]
 
 
 class _Spike(torch.autograd.Function):
@@ -212,6 +209,6 @@ class _Spike(torch.autograd.Function):
         return fire(h, rule)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (h,) = ctx.saved_tensors
         return grad * ctx.rule.surrogate.derivative(h - ctx.rule.threshold), None

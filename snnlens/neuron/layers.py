@@ -316,9 +316,7 @@ def _check(rule: Rule) -> None:
     if rule.reset not in ("hard", "soft"):
         raise InputError("reset", got=rule.reset, wanted="hard or soft")
     if not -MAX_THRESHOLD <= rule.reset_potential < rule.threshold:
-        raise InputError(
-            "reset_potential", got=rule.reset_potential, wanted="in [-1e6, threshold)"
-        )
+        raise InputError("reset_potential", got=rule.reset_potential, wanted="in [-1e6, threshold)")
 
 
 def _check_tau(name: str, tau: float, least: float) -> None:

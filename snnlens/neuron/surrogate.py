@@ -75,7 +75,9 @@ class ATan(_Scaled):
     """
 
     name: ClassVar[str] = "atan"
-    source: ClassVar[str] = "Fang et al. 2021 (SEW ResNet), Section 4.1; alpha = 2 in all experiments"
+    source: ClassVar[str] = (
+        "Fang et al. 2021 (SEW ResNet), Section 4.1; alpha = 2 in all experiments"
+    )
     alpha: float = 2.0
 
     def derivative_(self, x: Tensor) -> Tensor:
@@ -212,9 +214,10 @@ def by_name(name: str, alpha: float | None = None) -> Surrogate:
         raise InputError("surrogate", got=name, wanted="one of " + ", ".join(sorted(classes)))
     if alpha is None:
         return classes[name]()
-    if not issubclass(classes[name], _Scaled):
+    chosen = classes[name]
+    if not issubclass(chosen, _Scaled):
         raise InputError("alpha", got=alpha, wanted=f"left out: {name} has no slope")
-    return classes[name](alpha=alpha)
+    return chosen(alpha=alpha)
 
 
 def _classes() -> dict[str, type[Surrogate]]:

@@ -55,9 +55,9 @@ class IdentityError(Probe):
     def block(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:
         """Compare O with S, and the block at its identity value with S."""
         elements = step_elements(s)
-        at_identity = getattr(module, "identity_output", lambda _: None)(s)
+        at_identity: Tensor | None = getattr(module, "identity_output", lambda _: None)(s)
         possible = at_identity is not None
-        wanted = at_identity if possible else s
+        wanted = s if at_identity is None else at_identity
         return {
             "error_squares": step_squares(o - s),
             "input_squares": step_squares(s),

@@ -45,13 +45,18 @@ def _bits(x: Tensor) -> Tensor:
     bits = x.contiguous().view(INTEGERS[x.element_size()])
     mantissa = round(-math.log2(torch.finfo(x.dtype).eps))
     exponent = (bits >> mantissa) & (2 ** (8 * x.element_size() - mantissa) - 1)
-    return bits ^ exponent
+    return torch.bitwise_xor(bits, exponent)
 
 
 def _weights(chunk: int, length: int, device: torch.device) -> Tensor:
     """Odd 64-bit weights of one chunk, equal wherever they are made (splitmix64)."""
     z = torch.arange(chunk * CHUNK, chunk * CHUNK + length, dtype=torch.int64, device=device)
     z = z * -7046029254386353131 + 1
-    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
-    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
-    return (z ^ ((z >> 31) & 0x1FFFFFFFF)) | 1
+    z = _mixed(z, 30, 0x3FFFFFFFF) * -4658895280553007687
+    z = _mixed(z, 27, 0x1FFFFFFFFF) * -7723592293110705685
+    return torch.bitwise_or(_mixed(z, 31, 0x1FFFFFFFF), torch.ones_like(z))
+
+
+def _mixed(z: Tensor, shift: int, mask: int) -> Tensor:
+    """z xor (z >> shift), the shift filled with zeros: int64 has no unsigned shift."""
+    return torch.bitwise_xor(z, (z >> shift) & mask)

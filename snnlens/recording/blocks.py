@@ -63,12 +63,12 @@ def networks(record: Record) -> list[Network]:
 
 def _network(name: str, facts: dict[str, Any], sites: pd.DataFrame) -> Network:
     wide = sites.assign(part=sites["role"].map(ROLES)).pivot(index="block", columns="part")
-    wide.columns = pd.Index([f"{quantity}_{part}" for quantity, part in wide.columns])
+    wide.columns = pd.Index(["_".join(map(str, pair)) for pair in wide.columns])
     wide = wide.sort_index().copy()
     wide.index = pd.Index([int(i) for i in wide.index], name="block")
     for column in ("stage", "area", "block_kind"):
         wide[column] = wide[f"{column}_input"]
-    named = {int(i): str(s) for i, s in wide["site_input"].items()}
+    named = {int(i): str(s) for i, s in zip(wide.index, wide["site_input"], strict=True)}
     named[len(wide)] = str(wide["site_output"].iloc[-1])
     return Network(name, facts, wide, named)
 

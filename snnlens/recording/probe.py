@@ -19,8 +19,8 @@ BLOCKS: frozenset[Role] = frozenset({"block_input", "block_residual", "block_out
 class Probe(ABC):
     """Reduces what passes a site to sums; changes nothing, draws nothing, divides nothing.
 
-    A subclass declares facts and overrides one or more of `value`, `gradient`, `block`, `step`; each
-    returns a tensor per column, shaped by `axes` (by default one number per time step).
+    A subclass declares facts and overrides one or more of `value`, `gradient`, `block` and `step`;
+    each returns a tensor per column, shaped by `axes` (by default one number per time step).
     """
 
     name: ClassVar[str]

@@ -25,13 +25,19 @@ from snnlens.recording.probe import Probe, Sums
 from snnlens.recording.record import Column, Record
 from snnlens.sites import Site
 
+MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": torch.add,
+    "max": torch.maximum,
+    "min": torch.minimum,
+}
 Handle = Any  # a torch RemovableHandle; its own type is not public
 
 
 def sites_of(model: nn.Module) -> list[Site]:
     """The sites that a model lists, or else its snnlens neurons by their dotted path."""
-    if hasattr(model, "sites"):
-        return list(model.sites())
+    listing = getattr(model, "sites", None)
+    if callable(listing):
+        return list(listing())
     neurons = [n for n, m in model.named_modules() if isinstance(m, Neuron)]
     if not neurons:
         raise NothingToRecord(
@@ -48,7 +54,6 @@ class _Seen:
     tensor: weakref.ref[Tensor]
     values: dict[tuple[str, str], Sums] = field(default_factory=dict)
     gradient_sites: list[Site] = field(default_factory=list)
-    kept: list[Tensor] = field(default_factory=list)  # the tensor itself, where a probe asks for it
     kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
 
 
@@ -183,7 +188,7 @@ class Recorder:
         self._tensor_hooks = alive
 
     def _input_hook(self, site: Site) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
+        def hook(_module: nn.Module, args: tuple[Any, ...]) -> None:
             self._observe(site, args[0])
 
         return hook
@@ -273,7 +278,9 @@ class Recorder:
         return _typed(pd.DataFrame(rows))
 
     def _network_facts(self) -> dict[str, Any]:
-        facts = self.model.facts() if hasattr(self.model, "facts") else {}
+        listing = getattr(self.model, "facts", None)
+        lone = isinstance(self.model, Neuron)  # its facts are of one layer, not of a network
+        facts: dict[str, Any] = listing() if callable(listing) and not lone else {}
         own = {"model": type(self.model).__name__, "forward_passes": self._model_calls,
                "training_mode": self.model.training}  # fmt: skip
         return facts | own | self._facts
@@ -304,8 +311,7 @@ def _merged(old: Sums, new: Sums, columns: dict[str, Column]) -> Sums:
         if a.dim() and len(a) != len(b):
             length = max(len(a), len(b))
             a, b = (_padded(x, length - len(x), front=False, fill=spec.merge) for x in (a, b))
-        merge = {"sum": torch.add, "max": torch.maximum, "min": torch.minimum}[spec.merge]
-        merged[column] = merge(a, b)
+        merged[column] = MERGES[spec.merge](a, b)
     return merged
 
 

@@ -10,11 +10,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from snnlens.recording import store
 from snnlens.report import build
 from tests.unit.report import sample
 
 pytestmark = pytest.mark.browser
 
+NAMES = [("<script>alert(1)</script>", "spiking", False), ("x" * 300, "sew-add", True)]
 Scheme = Literal["light", "dark"]
 HOSTILE_SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"
 onload="fetch('//x.test')">
@@ -28,11 +30,24 @@ onload="fetch('//x.test')">
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs: one as big as they come, one with names and a figure that mean harm."""
     folder = tmp_path_factory.mktemp("report")
-    names = [("<script>alert(1)</script>", "spiking", False), ("x" * 300, "sew-add", True)]
-    hostile = sample.result(sample.table(names, 12), claims=[], findings=[])
+    hostile = sample.result(sample.table(NAMES, 12), claims=[], findings=[])
     runs = [
         sample.save(folder / "gradients"),
         sample.save(folder / "hostile", hostile, svg=HOSTILE_SVG),
+    ]
+    build.write(runs, folder / "report.html", skipped=[build.Skipped("conversion", "no model")])
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything that a page can show, in few rows: axe looks at each cell for seconds."""
+    folder = tmp_path_factory.mktemp("small")
+    quiet = sample.result(sample.table(NAMES, 3), claims=[], findings=[], notes=["A note."])
+    runs = [
+        sample.save(folder / "gradients", sample.result(sample.table(sample.NETWORKS[:2], 3))),
+        sample.save(folder / "hostile", quiet, svg="<svg"),
+        store.save(quiet.record, folder / "record"),
     ]
     build.write(runs, folder / "report.html", skipped=[build.Skipped("conversion", "no model")])
     return folder / "report.html"
@@ -121,17 +136,24 @@ def test_the_page_is_whole_without_javascript(browser: Browser, report: Path) ->
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 768, 1440])
-def test_the_page_fits_and_is_accessible(
-    seen: Page, tmp_path: Path, scheme: Scheme, width: int
-) -> None:
+@pytest.mark.parametrize("width", [320, 375, 768, 1024, 1440])
+def test_the_page_fits(seen: Page, tmp_path: Path, scheme: Scheme, width: int) -> None:
     seen.emulate_media(color_scheme=scheme)
     seen.set_viewport_size({"width": width, "height": 900})
+    seen.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
     seen.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     assert seen.evaluate("document.documentElement.scrollWidth") == width
-    faults = Axe().run(seen, options={"resultTypes": ["violations"]})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1440])
+def test_axe_finds_no_fault(page: Page, small: Path, scheme: Scheme, width: int) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(small.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    faults = Axe().run(page, options={"resultTypes": ["violations"]})
     assert faults.violations_count == 0, faults.generate_report()
-    seen.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
 
 
 def test_dark_colours_reach_into_the_figure(seen: Page) -> None:

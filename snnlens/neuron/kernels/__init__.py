@@ -17,7 +17,7 @@ from snnlens.neuron import equations
 from snnlens.neuron.equations import Rule
 
 
-def backend_for(x: Tensor) -> ModuleType:
+def backend_for(x: Tensor) -> ModuleType:  # noqa: ARG001 - the seam
     """The backend that runs x, by its device and dtype."""
     return equations
 
@@ -26,7 +26,7 @@ def multi_step(
     x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Spikes [T, ...] with surrogate gradients to x and rate, and the last membrane (detached)."""
-    spikes, last = _MultiStep.apply(x, v, rate, rule)
+    spikes, last = _MultiStep.apply(x, v, rate, rule)  # type: ignore[no-untyped-call]
     return spikes, last
 
 
