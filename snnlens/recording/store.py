@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def load_result(folder: str | Path) -> Result | None:
 
 def check_target(folder: Path, *, force: bool) -> None:
     """Refuse, before any work, a folder that cannot become a run folder."""
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         if not force:
             raise InputError(
                 "the output folder", got=str(folder), wanted="new",
@@ -142,6 +142,7 @@ def _write(
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A folder beside the target that is gone afterwards, whatever happened."""
     new = folder.parent / f".{folder.name}.{os.getpid()}.new"
+    missing = [p for p in folder.parents if not p.exists()]
     try:
         new.mkdir(parents=True)
         yield new
@@ -158,6 +159,9 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
+        for parent in missing:  # the innermost first; those that hold the run stay
+            with suppress(OSError):
+                parent.rmdir()
 
 
 def _write_record(folder: Path, record: Record) -> None:
@@ -260,6 +264,12 @@ def _read_run(folder: Path) -> dict[str, Any]:
             f"the schema version of {folder}", got=version, wanted=str(SCHEMA_VERSION),
             do="read it with the snnlens that wrote it",
         )  # fmt: skip
+    for part in ("files", "schemas", "networks", "provenance"):
+        if part not in run:
+            raise InputError(
+                str(folder / "run.json"), got=f"no {part}", wanted="as written",
+                do="the file was changed",
+            )  # fmt: skip
     for name, facts in run["files"].items():
         _check_file(folder / name, facts)
     return run  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ ELLIPSIS = "…"
 # `and/or`, `S / T` and `https://host/page` are none.
 _ABSOLUTE = re.compile(r"""(?<![\w.~/…])/(?:[^\s/:;,"'()]+/)*([^\s/:;,"'()]+)/?""")
 _WINDOWS = re.compile(r"""\b[A-Za-z]:\\(?:[^\s\\:;,"'()]+\\)*([^\s\\:;,"'()]+)""")
-_NUMBER = re.compile(r"(?:\b[\w^/]{1,6} )?[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b")
+_NUMBER = re.compile(r"(?:\b[A-Za-z][\w^]{0,3} )?[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b")
 
 
 def without_paths(text: str) -> str:
@@ -49,8 +49,8 @@ def shortened(whole: str) -> str:
 def steady(text: object) -> Markup:
     """Escaped text in which no line breaks inside `1e-6` or `T = 4`.
 
-    >>> steady("relative error <= 1e-6")
-    Markup('relative <span class="nb">error &lt;= 1e-6</span>')
+    >>> steady("error <= 1e-6, T = 4")
+    Markup('error <span class="nb">&lt;= 1e-6</span>, <span class="nb">T = 4</span>')
     """
     whole, made, end = str(text), Markup(""), 0
     for match in _NUMBER.finditer(whole):
