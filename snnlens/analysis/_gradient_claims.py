@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ PAPER = "Fang et al. 2021 (SEW ResNet)"
 LONG = 6  # identity blocks that an area must have for a rate or a fit
 ENOUGH = 128  # n in the last stage from which the shapes are stable (measured; see docs)
 MAX_CHAIN_STEPS = 8
+PAPER_DEPTH = 152
 Measure = Callable[["Networks"], tuple[float, bool, str]]
 
 
@@ -57,10 +59,18 @@ class Networks:
 def claims(record: Record, found: list[Network], table: pd.DataFrame) -> list[Claim]:
     """Every claim that speaks of these parameters, with its verdict."""
     networks = Networks(record, found, table)
-    return [
+    made = [
         claim(name, statement, source, bound, partial(measure, networks))
         for name, statement, source, bound, measure in _applicable(found[0].facts)
     ]
+    return [_with_depth(c, found[0].facts.get("depth")) for c in made]
+
+
+def _with_depth(made: Claim, depth: int | None) -> Claim:
+    """The paper's figures show 152 layers: a shape at another depth says so."""
+    if depth == PAPER_DEPTH or not made.id.startswith(("fig6-", "fig7-", "fig8-")):
+        return made
+    return replace(made, reason=f"{made.reason}; the paper shows {PAPER_DEPTH} layers, not {depth}")
 
 
 def _applicable(facts: dict[str, Any]) -> list[tuple[str, str, str, str, Measure]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from snnlens.recording import blocks
+from snnlens.recording.blocks import Network
 from snnlens.recording.record import Record
 from snnlens.recording.result import Finding, Severity
 
@@ -33,6 +35,11 @@ class Check(ABC):
     def finding(self, severity: Severity, site: str | None, evidence: str) -> Finding:
         """A finding of this check."""
         return Finding(self.code, severity, site, evidence, self.why, self.next, self.reference)
+
+
+def judged(record: Record) -> list[Network]:
+    """The networks with residual blocks that were run for their own sake."""
+    return [n for n in blocks.networks(record) if not n.facts.get("auxiliary")]
 
 
 def has_blocks(record: Record) -> bool:

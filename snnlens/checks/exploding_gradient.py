@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnlens.checks._base import Check, has_blocks
-from snnlens.recording import blocks
+from snnlens.checks._base import Check, has_blocks, judged
 from snnlens.recording.record import Record
 from snnlens.recording.result import Finding, Severity
 
@@ -32,7 +31,7 @@ class ExplodingGradient(Check):
 
     def findings(self, record: Record) -> list[Finding]:
         found = []
-        for network in blocks.networks(record):
+        for network in judged(record):
             norms = network.inputs("gradient_norm")[:-1]
             last = float(norms[-1])
             if not np.isfinite(norms).all() or last == 0:

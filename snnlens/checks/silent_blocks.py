@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from snnlens.checks._base import Check, has_blocks
-from snnlens.recording import blocks
+from snnlens.checks._base import Check, has_blocks, judged
 from snnlens.recording.record import Record
 from snnlens.recording.result import Finding
 
@@ -30,7 +29,7 @@ class SilentBlocks(Check):
 
     def findings(self, record: Record) -> list[Finding]:
         found = []
-        for network in blocks.networks(record):
+        for network in judged(record):
             shares = network.blocks["nonzero_share_output"]
             silent = [int(str(block)) for block in shares.index[shares == 0]]
             if silent:

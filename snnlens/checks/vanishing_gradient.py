@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnlens.checks._base import Check, has_blocks
-from snnlens.recording import blocks
+from snnlens.checks._base import Check, has_blocks, judged
+from snnlens.recording.blocks import Network
 from snnlens.recording.record import Record
 from snnlens.recording.result import Finding, Severity
 
@@ -33,15 +33,22 @@ class VanishingGradient(Check):
 
     def findings(self, record: Record) -> list[Finding]:
         found = []
-        for network in blocks.networks(record):
+        for network in judged(record):
             norms = network.inputs("gradient_norm")
             if not np.isfinite(norms).all() or norms.max() == 0:
                 continue
             low, high = int(norms.argmin()), int(norms.argmax())
             ratio = float(norms[low] / norms[high])
+            if ratio == 0 and _silent(network):
+                continue  # dead, not vanishing: SNL201 says so
             if low < high and ratio < WARNING:
                 zero = "exactly 0" if ratio == 0 else f"{ratio:.1e} of the largest, at S^{high}"
                 evidence = f"{network.name}: the norm at S^{low} is {zero}"
                 severity: Severity = "error" if ratio < ERROR else "warning"
                 found.append(self.finding(severity, network.sites[low], evidence))
         return found
+
+
+def _silent(network: Network) -> bool:
+    shares = network.blocks.get("nonzero_share_output")
+    return shares is not None and bool((shares == 0).any())

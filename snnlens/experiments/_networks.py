@@ -90,7 +90,7 @@ class Runner:
         with self._recorder(model, name, probes, backward=True) as recorder:
             loss = functional.cross_entropy(model(x), self.images.y.to(self.device))
             loss.backward()
-        recorder.note(loss=float(loss.item()), **self._facts())
+        recorder.note(loss=float(loss.item()), **self._facts(network))
         return recorder.record()
 
     @torch.no_grad()
@@ -99,7 +99,7 @@ class Runner:
         model = self.build(network)
         with self._recorder(model, name, probes, backward=False) as recorder:
             model(self.images.x.to(self.device))
-        recorder.note(**self._facts())
+        recorder.note(**self._facts(network))
         return recorder.record()
 
     def provenance(self, question: str) -> dict[str, Any]:
@@ -121,8 +121,9 @@ class Runner:
         tick = self.progress(name, len(sites) + (gradients if backward else 0))
         return Recorder(model, probes, network=name, on_site=tick)
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, network: Network) -> dict[str, Any]:
         return {
+            "auxiliary": network.auxiliary,
             "batch": self.params.batch,
             "image_size": self.params.size,
             "last_stage_samples": self.params.last_stage_samples,

@@ -108,6 +108,7 @@ class Network(BaseModel):
     connect: str | None
     zero_init: bool
     time_steps: int
+    auxiliary: bool = False  # run for a claim, not for its own sake: no check judges it
 
     @property
     def name(self) -> str:

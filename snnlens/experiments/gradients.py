@@ -17,7 +17,7 @@ class Params(NetworkParams):
     """Spiking and SEW networks at initialisation, one forward and backward pass of one batch."""
 
 
-SAME_STEP = Network(residual="spiking", connect=None, zero_init=True, time_steps=1)
+SAME_STEP = Network(residual="spiking", connect=None, zero_init=True, time_steps=1, auxiliary=True)
 SAME_STEP_NAME = "spiking-zero-t1"  # Eq. 8 is a same-step statement: each run adds it at T = 1
 
 

@@ -13,7 +13,9 @@ ELLIPSIS = "…"
 # `and/or`, `S / T` and `https://host/page` are none.
 _ABSOLUTE = re.compile(r"""(?<![\w.~/…])/(?:[^\s/:;,"'()]+/)*([^\s/:;,"'()]+)/?""")
 _WINDOWS = re.compile(r"""\b[A-Za-z]:\\(?:[^\s\\:;,"'()]+\\)*([^\s\\:;,"'()]+)""")
-_NUMBER = re.compile(r"(?:\b[A-Za-z][\w^]{0,3} )?[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b")
+_NUMBER = re.compile(
+    r"(?:\b[A-Za-z][\w^]{0,3} )?[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b"
+)
 
 
 def without_paths(text: str) -> str:
