@@ -79,7 +79,7 @@ def _page(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, i
         "claims": _render("claims", claims=claims, several=several),
         **{run.name: _render("run", run=run) for run in runs},
         "not run": _render("not_run", skipped=skipped, untested=untested, several=several),
-        "provenance": _render("provenance", runs=runs, several=several,
+        "provenance": _render("provenance", runs=runs, several=several, origins=_origins(runs),
                               bibtex=citations.bibtex([n for run in runs for n in run.networks])),
     }  # fmt: skip
     page = _frame(runs, parts)
@@ -143,6 +143,15 @@ def _findings(runs: list[Run]) -> list[tuple[Run, Finding]]:
 def _claims(runs: list[Run]) -> list[tuple[Run, Claim]]:
     pairs = [(run, claim) for run in runs for claim in run.claims]
     return sorted(pairs, key=lambda p: VERDICTS.index(p[1].verdict))
+
+
+def _origins(runs: list[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Provenance: what all runs share, once, then what each has of its own."""
+    if len(runs) < 2:
+        return [("", run.provenance) for run in runs]
+    shared = [row for row in runs[0].provenance if all(row in run.provenance for run in runs)]
+    own = [(run.name, [row for row in run.provenance if row not in shared]) for run in runs]
+    return [(name, rows) for name, rows in [("All runs", shared), *own] if rows]
 
 
 # --- templates -------------------------------------------------------------------------------

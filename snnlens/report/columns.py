@@ -22,13 +22,14 @@ class Column(NamedTuple):
         """The heading in words, with its group's.
 
         >>> COLUMNS["predicted_norm"].full, COLUMNS["why_small"].full
-        ('gradient norm, predicted', 'why small')
+        ('gradient norm (predicted)', 'why small')
         """
-        text = f"{self.group}, {self.label}" if self.group else self.label
+        text = f"{self.group} ({self.label})" if self.group else self.label
         return text[:1].lower() + text[1:]
 
 
 NORM, FIRING, NONZERO = "Gradient norm", "Firing rate", "Nonzero share"
+ABOVE, LARGEST = "Above 1", "Largest value"
 COLUMNS = {
     "network": Column("network", "residual kind and connection; -zero: with zero-init"),
     "residual": Column("residual", "kind of residual block"),
@@ -73,8 +74,14 @@ COLUMNS = {
     "nonzero_share_input": Column("input", "elements of S^l that are not 0", SHARE, NONZERO),
     "nonzero_share_output": Column("output", "elements of O^l that are not 0", SHARE, NONZERO),
     "nonzero_share_residual": Column("residual", "elements of A^l that are not 0", SHARE, NONZERO),
-    "above_one_share": Column("Above 1", "elements with more than one spike", SHARE),
-    "largest": Column("Largest", "largest value", "spikes"),
+    "above_one_share": Column("all", "elements with more than one spike", SHARE, ABOVE),
+    "above_one_share_input": Column("input", "elements of S^l above 1", SHARE, ABOVE),
+    "above_one_share_output": Column("output", "elements of O^l above 1", SHARE, ABOVE),
+    "above_one_share_residual": Column("residual", "elements of A^l above 1", SHARE, ABOVE),
+    "largest": Column("all", "largest value", "spikes", LARGEST),
+    "largest_input": Column("input", "largest value of S^l", "spikes", LARGEST),
+    "largest_output": Column("output", "largest value of O^l", "spikes", LARGEST),
+    "largest_residual": Column("residual", "largest value of A^l", "spikes", LARGEST),
     "identity_error": Column("Identity error", "||O - S|| / ||S||", "relative norm"),
     "mismatch_share": Column("Mismatches", "elements where O differs from S", SHARE),
     "capability_error": Column(

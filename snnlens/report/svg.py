@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 MOST_BYTES = 1_000_000  # of one figure: a page of several stays below 2 MB
 MOST_SCALE = 1.35  # a figure made for a column may grow this much on a wide screen
+CAPTION_LINE = 10.0  # points from the base of a caption's first line to the drawing above it
 MOST_DEPTH = 60  # matplotlib nests 6 deep
 
 
@@ -44,6 +45,7 @@ PROPERTIES = _words(
 COLOURS = {
     "#262626": "--ink",
     "#d9d9d9": "--grid",
+    "#8c8c8c": "--mid",
     "#ffffff": "--paper",
     "#0072b2": "--blue",
     "#d55e00": "--vermillion",
@@ -58,6 +60,7 @@ _LOCAL = re.compile(r"""url\(\s*(["']?)#([^"'()\s\\]+)\1\s*\)""")
 _UNSAFE = re.compile(
     r"[\\<>@{}]|/\*|[\w-]*(?:url|image|image-set|expression|src)\s*\(", re.IGNORECASE
 )
+_TRANSLATED = re.compile(r"translate\([\d.]+[ ,]([\d.]+)\)")
 _PNG = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]*")
 
 
@@ -71,6 +74,7 @@ def figure(path: Path, prefix: str, title: str) -> Markup:
     Every id begins with `prefix`, so that two figures never share one.
     """
     root = _parse(path)
+    _without_caption(root)
     clean = _element(root, prefix, 0)
     if clean is None:
         raise Unfit("its root is not svg")
@@ -95,6 +99,25 @@ def _parse(path: Path) -> ET.Element:
         return ET.fromstring(text)
     except (ET.ParseError, ValueError):
         raise Unfit("it is not well-formed XML") from None
+
+
+def _without_caption(root: ET.Element) -> None:
+    """Drop the group `caption` of a figure and the room below it: the page has its own caption."""
+    for parent in list(root.iter()):
+        for child in [c for c in parent if c.get("id") == "caption"]:
+            parent.remove(child)
+            first = next((t.get("transform", "") for t in child.iter(f"{SVG}text")), "")
+            _cut_below(root, _TRANSLATED.match(first))
+
+
+def _cut_below(root: ET.Element, line: re.Match[str] | None) -> None:
+    box = re.fullmatch(r"0 0 ([\d.]+) ([\d.]+)", root.get("viewBox", ""))
+    if line is None or box is None or not float(box[2]) / 2 < float(line[1]) < float(box[2]):
+        return
+    width, height = float(box[1]), float(line[1]) - CAPTION_LINE
+    root.set("viewBox", f"0 0 {width:g} {height:g}")
+    root.set("width", f"{width:g}pt")
+    root.set("height", f"{height:g}pt")
 
 
 def _element(old: ET.Element, prefix: str, depth: int) -> ET.Element | None:

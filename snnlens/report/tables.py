@@ -82,13 +82,10 @@ class _Shown:
 def table(frame: pd.DataFrame, units: dict[str, str] | None = None) -> Table:
     """The table of a result, grouped by network."""
     facts = [name for name in FACTS if name in frame and _constant(frame, name)]
-    shown = [
-        _shown(frame[name], column(name, units or {}))
-        for name in _order(frame, {"network", *facts})
-    ]
+    columns = {n: column(n, units or {}) for n in _order(frame, {"network", *facts})}
     return Table(
-        parts=[_part(name, rows, facts, shown) for name, rows in _networks(frame)],
-        guide=[(c.name, c.meta) for c in shown],
+        parts=[_part(name, rows, facts, columns) for name, rows in _networks(frame)],
+        guide=list(columns.items()),
     )
 
 
@@ -117,12 +114,24 @@ def _order(frame: pd.DataFrame, without: set[str]) -> list[str]:
     return [name for group in groups.values() for name in group]
 
 
-def _shown(values: pd.Series[Any], meta: Column) -> _Shown:
-    name = str(values.name)
-    if types.is_bool_dtype(values) or not types.is_numeric_dtype(values):
-        return _Shown(name, meta, "t", None)
-    show, powers = numbers.column(float(v) for v in values.dropna())
-    return _Shown(name, meta, "s" if powers else "", show)
+def _shown(rows: pd.DataFrame, columns: dict[str, Column]) -> list[_Shown]:
+    """The columns of one network; those of one group share one way to show a number."""
+    groups: dict[str, list[float]] = {}
+    for name, meta in columns.items():
+        if _is_number(rows[name]):
+            groups.setdefault(meta.group or name, []).extend(map(float, rows[name].dropna()))
+    shown = []
+    for name, meta in columns.items():
+        if not _is_number(rows[name]):
+            shown.append(_Shown(name, meta, "t", None))
+            continue
+        show, powers = numbers.column(groups[meta.group or name])
+        shown.append(_Shown(name, meta, "s" if powers else "", show))
+    return shown
+
+
+def _is_number(values: pd.Series[Any]) -> bool:
+    return bool(types.is_numeric_dtype(values) and not types.is_bool_dtype(values))
 
 
 def _heads(shown: list[_Shown]) -> tuple[list[Head], list[Head]]:
@@ -138,15 +147,16 @@ def _heads(shown: list[_Shown]) -> tuple[list[Head], list[Head]]:
     return top, sub
 
 
-def _part(name: str, rows: pd.DataFrame, facts: list[str], shown: list[_Shown]) -> Part:
+def _part(name: str, rows: pd.DataFrame, facts: list[str], columns: dict[str, Column]) -> Part:
     first = rows.iloc[0]
     said = [(column(f, {}).label, _plain(first[f])) for f in facts if not _missing(first[f])]
-    empty = [c for c in shown[1:] if rows[c.name].isna().all()]
-    kept = [c for c in shown if c not in empty]
-    top, sub = _heads(kept)
-    columns = [rows[c.name].to_list() for c in kept]
-    lines = [_row(kept, values) for values in zip(*columns, strict=True)]
-    return Part(name, said, [c.meta.full for c in empty], top, sub, lines)
+    names = list(columns)
+    empty = [c for c in names[1:] if rows[c].isna().all()]
+    shown = _shown(rows, {c: columns[c] for c in names if c not in empty})
+    top, sub = _heads(shown)
+    values = [rows[c.name].to_list() for c in shown]
+    lines = [_row(shown, row) for row in zip(*values, strict=True)]
+    return Part(name, said, [columns[c].full for c in empty], top, sub, lines)
 
 
 def _row(shown: list[_Shown], values: tuple[Any, ...]) -> Markup:

@@ -30,7 +30,7 @@ def test_there_are_probes() -> None:
 
 def test_listing_reads_first_lines_and_imports_nothing() -> None:
     folder = registry.PACKAGE / "probes"
-    assert PROBES == sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+    assert sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")) == PROBES
     for name, line in registry.listing("probes").items():
         assert line == (inspect.getdoc(registry.module("probes", name)) or "").split("\n")[0]
         assert line.endswith(".")

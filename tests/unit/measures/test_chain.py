@@ -1,4 +1,4 @@
-"""The identity-chain law: its transfer matrix against autograd, its norms against explicit chains."""
+"""The identity-chain law: transfer matrix against autograd, norms against explicit chains."""
 
 from __future__ import annotations
 

@@ -130,6 +130,17 @@ def test_ids_are_unique_and_every_link_inside_has_its_target(tmp_path: Path) -> 
     assert "gradients (2)" in text(page)
 
 
+def test_what_all_runs_share_is_said_once(tmp_path: Path) -> None:
+    frame = sample.table(sample.NETWORKS[:1], 4)
+    made = [sample.result(frame, {"started": f"2026-11-2{i}T00:00:00+00:00"}) for i in (1, 2)]
+    runs = [sample.save(tmp_path / name, m) for name, m in zip("ab", made, strict=True)]
+    shown = text(build.build(runs)).partition(" Provenance All runs ")[2].partition(" Methods ")[0]
+    assert shown.count("3.11.2") == 2  # Python, and matplotlib among the packages
+    assert shown.endswith(
+        "a Started (UTC) 2026-11-21T00:00:00+00:00 b Started (UTC) 2026-11-22T00:00:00+00:00"
+    )
+
+
 def test_everything_of_a_user_is_escaped(tmp_path: Path) -> None:
     names = [(HOSTILE, "spiking", False), (LONG, "sew-add", True)]
     made = sample.result(

@@ -85,6 +85,14 @@ def test_ids_and_what_refers_to_them_get_the_prefix(tmp_path: Path) -> None:
     assert made.count("url(#a-p)") == 2
 
 
+def test_the_caption_inside_a_figure_is_left_to_the_page(tmp_path: Path) -> None:
+    caption = '<g id="caption"><text transform="translate(4 90)">T = 4</text></g>'
+    made = show(tmp_path, f'<g><path d="M0 0"/>{caption}</g>', 'viewBox="0 0 75 99"')
+    assert "T = 4" not in made
+    assert 'viewBox="0 0 75 80"' in made
+    assert 'width="100" height="106.667"' in made
+
+
 def test_copies_of_copies_are_not_followed(tmp_path: Path) -> None:
     made = show(
         tmp_path,

@@ -31,7 +31,7 @@ def test_what_holds_for_the_network_is_said_once() -> None:
 def test_a_column_without_a_value_is_named_and_left_out() -> None:
     made = tables.table(sample.table())
     spiking, zero = made.parts[0], made.parts[1]
-    assert spiking.empty == ["gradient norm, predicted", "why small"]
+    assert spiking.empty == ["gradient norm (predicted)", "why small"]
     assert zero.empty == ["why small"]
     assert "predicted_norm" in {h.title for h in zero.sub}
     assert "predicted_norm" in {name for name, _ in made.guide}
@@ -119,3 +119,17 @@ def test_methods_come_from_the_record() -> None:
 
 def test_methods_of_a_record_that_says_nothing() -> None:
     assert methods.methods({"a": {}, "b": {}}, {}) == "The networks a, b were measured."
+
+
+def test_columns_of_one_group_show_numbers_one_way() -> None:
+    frame = pd.DataFrame(
+        {
+            "network": ["a", "b"],
+            "block": [0, 0],
+            "firing_rate_input": [0.5, 0.5],
+            "firing_rate_output": [0.25, 1e-7],
+        }
+    )
+    plain, tiny = (str(p.rows[0]) for p in tables.table(frame).parts)
+    assert plain.endswith("<td>0.5000</td><td>0.2500</td></tr>")
+    assert tiny.count("<td class=s") == 2
