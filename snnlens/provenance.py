@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -33,11 +32,6 @@ def snnlens_version() -> str:
         return version("snnlens")
     except PackageNotFoundError:  # run from a source tree that is not installed
         return "0+unknown"
-
-
-def command_line() -> str:
-    """The command as the user typed it, without the path of the program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 @cache

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from snnlens.recording.blocks import Network, last_stage_samples
+from snnlens.recording.blocks import Network, last_stage_samples, spiking_first
 
 
 def caption(networks: list[Network]) -> str:
-    """One sentence from the facts of the first network; what a record lacks is left out."""
-    first = networks[0]
+    """One sentence from the facts of the first spiking network; what is not known is left out."""
+    first = spiking_first(networks)
     facts = first.facts
     blocks = first.blocks.iloc[0]
     parts = [

@@ -16,7 +16,7 @@ EQ11_RESIDUALS = ("sew", "ms")
 
 def predictions(record: Record, network: Network) -> tuple[Floats, Floats]:
     """||dL/dS^l|| at l = 0 .. L: the exact law, and the rate-only approximation; else NaN."""
-    norms, rates = network.inputs("gradient_norm"), _rates(network)
+    norms, phi = network.inputs("gradient_norm"), rates(network)
     exact, rate_only = np.full(len(norms), np.nan), np.full(len(norms), np.nan)
     for members in network.areas.values():
         deepest = members[-1]
@@ -24,7 +24,7 @@ def predictions(record: Record, network: Network) -> tuple[Floats, Floats]:
             exact[members] = norms[deepest]
         elif (neuron := chain_neuron(network)) is not None:
             k = deepest - np.array(members, float)
-            rate_only[members] = norms[deepest] * same_step_ratio(rates[deepest], neuron, k)
+            rate_only[members] = norms[deepest] * same_step_ratio(phi[deepest], neuron, k)
             gram = gram_at(record, network, deepest)
             if gram is not None:
                 exact[members] = chain_norms(gram, neuron, len(members) - 1)[::-1]
@@ -67,7 +67,8 @@ def gram_at(record: Record, network: Network, block_input: int) -> Floats | None
     return ordered["gram"].to_numpy(float).reshape(shape)
 
 
-def _rates(network: Network) -> Floats:
+def rates(network: Network) -> Floats:
+    """The firing rates at S^0 .. S^L; NaN where none were recorded."""
     try:
         return network.inputs("firing_rate")
     except KeyError:  # recorded without firing rates

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from snnlens.analysis import _chain
 from snnlens.analysis._verdicts import NotTestable, claim, equal_outputs
 from snnlens.measures.chain import same_step_ratio, spiking_share
 from snnlens.measures.depth import Fit, factor_per_block, without_ends
-from snnlens.recording.blocks import Network, last_stage_samples
+from snnlens.measures.quotients import ratio
+from snnlens.recording.blocks import Network, last_stage_samples, spiking_first
 from snnlens.recording.record import Record
 from snnlens.recording.result import Claim
 
@@ -25,6 +27,7 @@ ENOUGH = 128  # n in the last stage from which the shapes are stable (measured; 
 MAX_CHAIN_STEPS = 8
 PAPER_DEPTH = 152
 Measure = Callable[["Networks"], tuple[float, bool, str]]
+Floats = NDArray[np.float64]
 
 
 class Networks:
@@ -58,12 +61,12 @@ class Networks:
 
 def claims(record: Record, found: list[Network], table: pd.DataFrame) -> list[Claim]:
     """Every claim that speaks of these parameters, with its verdict."""
-    networks = Networks(record, found, table)
+    networks, facts = Networks(record, found, table), spiking_first(found).facts
     made = [
         claim(name, statement, source, bound, partial(measure, networks))
-        for name, statement, source, bound, measure in _applicable(found[0].facts)
+        for name, statement, source, bound, measure in _applicable(facts)
     ]
-    return [_with_depth(c, found[0].facts.get("depth")) for c in made]
+    return [_with_depth(c, facts.get("depth")) for c in made]
 
 
 def _with_depth(made: Claim, depth: int | None) -> Claim:
@@ -106,29 +109,43 @@ def _eq11_flat(networks: Networks) -> tuple[float, bool, str]:
     return worst, worst <= 1e-6, reason + "; ".join(missing)
 
 
-def _spread(norms: Any) -> float:
-    if not np.all(np.isfinite(norms)):
-        return math.inf
-    return 0.0 if norms.max() == norms.min() else float(norms.max() / norms.min() - 1)
+def _spread(norms: Floats) -> float:
+    low, high = norms.min(), norms.max()
+    if low == high and math.isfinite(low):
+        return 0.0
+    return float(high / low - 1) if low > 0 and math.isfinite(high) else math.inf
 
 
 def _eq8_exact(networks: Networks) -> tuple[float, bool, str]:
     network, neuron = _chain_of(networks.same_step())
-    norms, worst, count = network.inputs("gradient_norm"), 0.0, 0
+    norms, errors = network.inputs("gradient_norm"), []
     for members in network.areas.values():
         if len(members) > 1:
-            k = members[-1] - np.array(members, float)
+            k = members[-1] - np.array(members[:-1], float)
             predicted = same_step_ratio(_share(networks, network, members[-1]), neuron, k)
-            errors = np.abs(norms[members] / norms[members[-1]] / predicted - 1)
-            worst, count = max(worst, float(errors.max())), count + len(members) - 1
-    if not count:
+            errors += _errors(norms[members[:-1]] / norms[members[-1]], predicted)
+    if not errors:
         raise NotTestable("no two block inputs are joined by an identity block")
     s1, s0 = neuron.factors
-    return (
-        worst,
-        worst <= 1e-5,
-        f"largest relative error of {count} blocks; s1 {s1:.4g}, s0 {s0:.4g}",
-    )
+    reason = f"largest relative error of {len(errors)} blocks; s1 {s1:.4g}, s0 {s0:.4g}"
+    return _largest(errors), _largest(errors) <= 1e-5, reason
+
+
+def _errors(measured: Floats, predicted: Floats) -> list[float]:
+    """abs(measured / predicted - 1); where 0 is predicted, 0 is right and nothing else."""
+    of_zero = np.where(measured == 0, 0.0, math.inf)
+    errors = np.where(predicted == 0, of_zero, np.abs(ratio(measured, predicted) - 1))
+    return [float(e) for e in errors]
+
+
+def _largest(numbers: list[float]) -> float:
+    """The largest; NaN if one is: Python's max would pass over it."""
+    return float(np.max(numbers))
+
+
+def _farthest(factors: list[float], limit: float) -> float:
+    """The factor farthest from the limit; NaN if one is."""
+    return factors[int(np.argmax(np.abs(np.array(factors) - limit)))]
 
 
 def _eq8_rate(networks: Networks) -> tuple[float, bool, str]:
@@ -141,7 +158,7 @@ def _eq8_rate(networks: Networks) -> tuple[float, bool, str]:
         factors += [f for k, f in _factors(networks, network, members) if k >= first]
     if not factors:
         raise NotTestable(f"no area of at least {LONG} blocks is long enough to settle")
-    worst = max(factors, key=lambda f: abs(f - limit))
+    worst = _farthest(factors, limit)
     reason = f"max(s1, s0) = {limit:.4f}; the farthest of {len(factors)} blocks"
     return worst, abs(worst - limit) <= 1e-3, reason
 
@@ -152,7 +169,10 @@ def _settled(s1: float, s0: float, share: float) -> float:
     """
     if s1 == s0:
         return 1
-    weight = (1 - share) / share if s1 > s0 else share / (1 - share)
+    larger = share if s1 > s0 else 1 - share
+    if larger == 0:
+        return math.inf  # nothing has the larger factor
+    weight = (1 - larger) / larger
     r = min(s1, s0) / max(s1, s0)
     if weight < 1e-3:
         return 1
@@ -166,7 +186,7 @@ def _eq8_plateau(networks: Networks) -> tuple[float, bool, str]:
     if neuron.factors[0] != 1:
         raise NotTestable(f"s1 = sigma'(1 - V_th) is {neuron.factors[0]:.4g}, not 1")
     factors, levels = [], []
-    norms, rates = network.inputs("gradient_norm"), network.inputs("firing_rate")
+    norms, rates = network.inputs("gradient_norm"), _chain.rates(network)
     for members in network.areas.values():
         late = [f for k, f in _factors(networks, network, members) if k >= 4]
         if late:
@@ -180,7 +200,7 @@ def _eq8_plateau(networks: Networks) -> tuple[float, bool, str]:
             factors += late
     if not factors:
         raise NotTestable("no area reaches k = 4")
-    worst = max(factors, key=lambda f: abs(f - 1))
+    worst = _farthest(factors, 1.0)
     reason = f"the farthest of {len(factors)} blocks; " + "; ".join(levels)
     return worst, abs(worst - 1) <= 1e-3, reason
 
@@ -194,8 +214,7 @@ def _eq8_chain(networks: Networks) -> tuple[float, bool, str]:
     rows = rows[rows["k"] > 0]
     if rows.empty or not rows["predicted_norm"].gt(0).all():
         raise NotTestable("the gradient is 0 at the end of an area, or no area has two inputs")
-    errors = (rows["gradient_norm"] / rows["predicted_norm"] - 1).abs()
-    worst = float(errors.max())
+    worst = _largest(_errors(*(rows[c].to_numpy() for c in ("gradient_norm", "predicted_norm"))))
     return worst, worst <= 1e-5, f"largest relative error of {len(rows)} blocks, T = {steps}"
 
 
@@ -224,8 +243,10 @@ def _share(networks: Networks, network: Network, deepest: int) -> float:
 
 
 def _factors(networks: Networks, network: Network, members: list[int]) -> list[tuple[int, float]]:
+    """k and factor of each block; between two exact zeros there is none."""
     rows = networks.rows(network)
     rows = rows[rows["block"].isin(members) & (rows["k"] > 0)]
+    rows = rows[(rows["gradient_norm"] != 0) | (rows["gradient_norm_output"] != 0)]
     return [(int(k), float(f)) for k, f in zip(rows["k"], rows["factor"], strict=True)]
 
 
@@ -258,7 +279,7 @@ def _spiking_decays(networks: Networks) -> tuple[float, bool, str]:
     network = _shape(networks, "spiking")
     members = longest_area(network)
     fit, norms = fit_of(network, members), network.inputs("gradient_norm")
-    ends = norms[members[0]] / norms[members[-1]]
+    ends = ratio(norms[members[0]], norms[members[-1]])
     reason = _fit_text(network, members, fit)
     reason += f"; norm({members[0]}) / norm({members[-1]}) = {ends:.3g} (bound < .5)"
     return fit.factor, bool(fit.factor <= 0.98 and ends < 0.5), reason
@@ -285,6 +306,8 @@ def _fit_text(network: Network, members: list[int], fit: Fit) -> str:
 def _and_vanishes(networks: Networks) -> tuple[float, bool, str]:
     network = _shape(networks, "sew", "and")
     norms = network.inputs("gradient_norm")[:-1]
+    if "nonzero_share_output" not in network.blocks:
+        raise NotTestable("the record holds no firing_rate")
     silent = network.blocks["nonzero_share_output"].to_numpy(float) == 0
     where = "no block output is silent"
     if silent.any():
@@ -304,13 +327,14 @@ def _add_iand(networks: Networks) -> tuple[float, bool, str]:
         fits = [fit_of(network, m).factor for m in network.long_areas(LONG).values()]
         if not fits:
             raise NotTestable(f"no area has {LONG} identity blocks at this depth")
-        ends = norms[0] / norms[len(norms) - 2]
+        ends = ratio(norms[0], norms[len(norms) - 2])
         holds = holds and bool((norms > 0).all() and min(fits) >= 0.98 and ends >= 1)
+        holds = holds and bool(np.isfinite(norms).all())
         listed = ", ".join(f"{f:.4f}" for f in fits)
         texts.append(f"{connect}: factors {listed}, norm(first) / norm(last) = {ends:.3g}")
         factors += fits
     n = last_stage_samples(networks.all[0])
-    return min(factors), holds, "; ".join(texts) + f"; n = {n}"
+    return float(np.min(factors)), holds, "; ".join(texts) + f"; n = {n}"
 
 
 def _fig5(networks: Networks) -> tuple[float, bool, str]:

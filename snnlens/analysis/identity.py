@@ -44,7 +44,8 @@ def compute(record: Record) -> Result:
 
     Source: Fang et al. 2021, Sections 3.2 and 3.3, Table 1.
     """
-    record.table("identity_error")
+    for probe in ("identity_error", "firing_rate"):
+        record.table(probe)
     networks = blocks.networks(record)
     trials = record.tables.get("identity_trials")
     return Result(

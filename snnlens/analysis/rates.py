@@ -9,6 +9,7 @@ import pandas as pd
 
 from snnlens.analysis._caption import caption
 from snnlens.analysis._verdicts import NotTestable, claim, equal_outputs
+from snnlens.measures.quotients import ratio
 from snnlens.recording import blocks
 from snnlens.recording.blocks import Network
 from snnlens.recording.record import Record
@@ -145,17 +146,19 @@ def _add_linear(network: Network) -> tuple[float, bool, str]:
     areas = network.long_areas(6)
     if not areas:
         raise NotTestable("no area has six identity blocks at this depth")
-    rates, worst, texts = network.inputs("firing_rate"), 1.0, []
+    rates, fits, texts = network.inputs("firing_rate"), [], []
+    grows = True
     for members in areas.values():
         slope, offset = np.polyfit(members, rates[members], 1)
         residual = rates[members] - (slope * np.array(members) + offset)
         total = rates[members] - rates[members].mean()
-        r_squared = 1 - float(residual @ residual) / float(total @ total)
+        fits.append(1 - float(ratio(residual @ residual, total @ total)))  # NaN of a flat line
+        grows = grows and slope > 0
         inner = [m for m in members if m != members[-1]]
         branch = network.blocks["firing_rate_residual"].loc[inner].mean()
         texts.append(f"l {members[0]}-{members[-1]}: slope {slope:.4f}, mean A rate {branch:.4f}")
-        worst = min(worst, r_squared)
-    return worst, worst >= 0.99, "; ".join(texts)
+    worst = float(np.min(fits))
+    return worst, grows and worst >= 0.99, "; ".join(texts)
 
 
 def _add_bound(network: Network) -> tuple[float, bool, str]:

@@ -13,7 +13,7 @@ from snnlens.data import images
 from snnlens.data.images import Images
 from snnlens.errors import InputError
 from snnlens.experiments._machine import forecast
-from snnlens.experiments._params import Network, NetworkParams
+from snnlens.experiments._params import Network, NetworkParams, command
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron import surrogate
 from snnlens.neuron.layers import IF, LIF, PLIF, Neuron
@@ -106,6 +106,7 @@ class Runner:
         """Versions, machine, parameters and the fingerprint of the images."""
         return provenance() | {
             "question": question,
+            "command": command(question, self.params),
             "parameters": self.params.model_dump(mode="json"),
             "device": str(self.device),
             "threads": torch.get_num_threads(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -97,6 +98,21 @@ class NetworkParams(BaseModel):
     def last_stage_samples(self) -> int:
         """n = batch x H x W in the last stage."""
         return self.plan.last_stage_samples(self.batch, self.size)
+
+
+def command(question: str, params: NetworkParams) -> str:
+    """The command line that repeats this run: every option that is not its default.
+
+    >>> command("gradients", NetworkParams(depth=50, connect="add,iand", threshold=0.5))
+    'snnlens gradients --depth 50 --connect add,iand --threshold 0.5'
+    """
+    words = ["snnlens", question]
+    for name, field in type(params).model_fields.items():
+        value = getattr(params, name)
+        if value != field.default:
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += ["--" + name.replace("_", "-"), shlex.quote(text)]
+    return " ".join(words)
 
 
 class Network(BaseModel):

@@ -13,7 +13,6 @@ from snnlens.errors import NothingToRecord
 from snnlens.recording.record import Record
 
 ROLES = {"block_input": "input", "block_residual": "residual", "block_output": "output"}
-FACTS = ["network", "residual", "connect", "layout", "depth", "zero_init"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,11 @@ def _network(name: str, facts: dict[str, Any], sites: pd.DataFrame) -> Network:
     named = {int(i): str(s) for i, s in zip(wide.index, wide["site_input"], strict=True)}
     named[len(wide)] = str(wide["site_output"].iloc[-1])
     return Network(name, facts, wide, named)
+
+
+def spiking_first(found: list[Network]) -> Network:
+    """The first network with a neuron, whose facts speak for the run; an ANN has none."""
+    return next((n for n in found if "neuron" in n.facts), found[0])
 
 
 def last_stage_samples(network: Network) -> int | None:

@@ -30,6 +30,7 @@ WORDS = {
     "warning": ("warning", "warnings"),
     "note": ("note", "notes"),
 }
+NOT_ANALYSED = "a Record alone: measured, with nothing concluded from it"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -70,14 +71,16 @@ def _read(runs: Sequence[Path], skipped: Sequence[Skipped]) -> list[Run]:
 
 def _page(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, int]]:
     findings, claims = _findings(runs), _claims(runs)
+    skipped = [*skipped, *(Skipped(r.name, NOT_ANALYSED) for r in runs if not r.analysed)]
     untested = [(run, claim) for run, claim in claims if claim.verdict == "not-testable"]
     several = len(runs) > 1
+    looked = any(run.analysed for run in runs)
     parts = {
         "header": _render("header", runs=runs, heading=_heading(runs),
                           summary=_summary(claims, findings)),
-        "findings": _render("findings", findings=findings, several=several),
+        "findings": _render("findings", findings=findings, several=several, looked=looked),
         "claims": _render("claims", claims=claims, several=several),
-        **{run.name: _render("run", run=run) for run in runs},
+        **{f"run {run.name}": _render("run", run=run) for run in runs},
         "not run": _render("not_run", skipped=skipped, untested=untested, several=several),
         "provenance": _render("provenance", runs=runs, several=several, origins=_origins(runs),
                               bibtex=citations.bibtex([n for run in runs for n in run.networks])),

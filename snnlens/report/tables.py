@@ -151,7 +151,7 @@ def _part(name: str, rows: pd.DataFrame, facts: list[str], columns: dict[str, Co
     first = rows.iloc[0]
     said = [(column(f, {}).label, _plain(first[f])) for f in facts if not _missing(first[f])]
     names = list(columns)
-    empty = [c for c in names[1:] if rows[c].isna().all()]
+    empty = [c for c in names[1:] if all(map(_missing, rows[c].to_list()))]
     shown = _shown(rows, {c: columns[c] for c in names if c not in empty})
     top, sub = _heads(shown)
     values = [rows[c.name].to_list() for c in shown]
@@ -170,7 +170,8 @@ def _plain(value: Any) -> str:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    nothing = value is None or value is pd.NA or value == ""
+    return nothing or (isinstance(value, float) and math.isnan(value))
 
 
 def _same(text: str, key: str) -> bool:

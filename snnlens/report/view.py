@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pandas as pd
 from markupsafe import Markup
 
 from snnlens.errors import InputError
@@ -51,6 +52,7 @@ class Run:
     claims: list[Claim]
     findings: list[Finding]
     networks: list[dict[str, Any]]
+    analysed: bool
     figure: Markup | None
     no_figure: str
     table: Table
@@ -87,7 +89,7 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
     result, record = store.load_result(folder), store.load(folder)
     title = result.title if result else "What was recorded"
     figure, no_figure = _figure(folder, id_, title) if result else (None, "this run is a Record")
-    frame = result.table if result else record.frame()
+    frame = result.table if result else _recorded(record)
     csv = _csv(folder) if result else frame.to_csv(index=False, lineterminator="\n")
     made = table(frame, _units(record))
     _check(folder, result)
@@ -101,6 +103,7 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
         **_origin(record),
         claims=result.claims if result else [],
         findings=result.findings if result else [],
+        analysed=result is not None,
         figure=figure,
         no_figure=no_figure,
         table=made,
@@ -163,6 +166,13 @@ def _figure(folder: Path, id_: str, title: str) -> tuple[Markup | None, str]:
 
 def _csv(folder: Path) -> str:
     return (folder / "result.csv").read_text(encoding="utf-8")
+
+
+def _recorded(record: Record) -> pd.DataFrame:
+    """The Record's frame, its quantities before what only describes the site."""
+    frame, quantities = record.frame(), list(_units(record))
+    first = [c for c in ("network", "site", "block", *quantities) if c in frame]
+    return frame[[*first, *(c for c in frame.columns if c not in first)]]
 
 
 def _units(record: Record) -> dict[str, str]:

@@ -38,7 +38,8 @@ def load() -> Any:
 
 def twin_of(jelly: Any, model: ResNet) -> nn.Module:
     """SpikingJelly's network with the structure, neurons and weights of ours."""
-    kwargs: dict[str, Any] = {"spiking_neuron": jelly.neuron.IFNode,
+    rule = model.neurons()[0][1].rule
+    kwargs: dict[str, Any] = {"v_threshold": rule.threshold,"spiking_neuron": jelly.neuron.IFNode,
                               "surrogate_function": jelly.surrogate.ATan(),
                               "detach_reset": True, "num_classes": model.classes}  # fmt: skip
     if model.residual == "sew":
@@ -59,7 +60,6 @@ def watched(model: nn.Module, x: Tensor, per_step: bool) -> dict[str, Tensor]:
     """
     names = [n for n, _ in model.named_modules() if n.startswith("layer") and n.count(".") == 1]
     kept: dict[str, Tensor] = {}
-    handles = []
 
     def hook(name: str) -> Any:
         def keep(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
@@ -69,8 +69,7 @@ def watched(model: nn.Module, x: Tensor, per_step: bool) -> dict[str, Tensor]:
 
         return keep
 
-    for name in names:
-        handles.append(model.get_submodule(name).register_forward_hook(hook(name)))
+    handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in names]
     x = x.clone().requires_grad_()
     out = model(x)
     logits = out.mean(0) if per_step else out

@@ -27,7 +27,7 @@ def _images(batch: int = 2, size: int = 32, seed: int = 0) -> Tensor:
 
 def _meta(depth: int, residual: str, connect: str | None, layout: str = "imagenet") -> ResNet:
     with torch.device("meta"):  # sizes and names only: no memory
-        return ResNet(plan(depth, layout), residual, connect, IF(), 4, 1000)
+        return ResNet(plan(depth, layout), residual, connect, IF(), time_steps=4, classes=1000)
 
 
 def _watch(model: nn.Module, names: dict[str, str]) -> tuple[dict[str, Tensor], list[Any]]:
@@ -85,7 +85,7 @@ def test_plif_adds_one_scalar_a_layer() -> None:
 def test_cifar_parameter_count() -> None:
     """ResNet-20 of He et al. 2016 (0.27 M) with ten classes, with projection shortcuts."""
     with torch.device("meta"):
-        model = ResNet(plan(20, "cifar"), "ann", None, IF(), 1, 10)
+        model = ResNet(plan(20, "cifar"), "ann", None, IF(), time_steps=1, classes=10)
     without = sum(p.numel() for n, p in model.named_parameters() if "downsample" not in n)
     assert without == 269_722  # He et al.'s option A has no parameters in its shortcuts
     shortcuts = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64

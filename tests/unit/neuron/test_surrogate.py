@@ -75,6 +75,14 @@ def test_input_is_left_alone(s: Surrogate) -> None:
     assert torch.equal(x, kept)
 
 
+@pytest.mark.parametrize("s", ALL, ids=str)
+def test_in_place_is_the_same(s: Surrogate) -> None:
+    x = torch.linspace(-1, 1, 24).reshape(4, 6)[:, ::2]  # not contiguous
+    expected = s.derivative(x)
+    assert s.derivative_(x) is x
+    assert torch.equal(x, expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("s", ALL, ids=str)
 def test_dtype_is_kept_and_symmetric(s: Surrogate, dtype: torch.dtype) -> None:

@@ -51,8 +51,9 @@ def make_result(rate: float = 0.5) -> Result:
                   "not-testable", "no area")  # fmt: skip
     finding = Finding("SNL301", "warning", None, "σ' ≤ 1", "why", "next", "reference")
     table = pd.DataFrame({"block": [0, 1], "norm": [rate, math.inf], "why": ["silent", None]})
+    trials = pd.DataFrame({"neuron": ["IF"], "possible": [True]})
     return Result("rates", "How often?", table, "T = 4", [claim], [finding], make_record(rate),
-                  ["a note"])  # fmt: skip
+                  ["a note"], {"trials": trials})  # fmt: skip
 
 
 def draw(folder: Path) -> None:
@@ -94,6 +95,8 @@ def test_round_trip_of_a_result(tmp_path: Path) -> None:
     got = store.load_result(tmp_path / "deep" / "run")
     assert got is not None
     assert_frame_equal(got.table, result.table)
+    assert list(got.extra) == ["trials"]
+    assert_frame_equal(got.extra["trials"], result.extra["trials"])
     assert got.claims[0].measured is None  # NaN is null
     assert [c.id for c in got.claims] == ["eq11-flat"]
     assert got.findings == result.findings
@@ -114,7 +117,7 @@ def test_the_files_of_a_run(tmp_path: Path) -> None:
     assert sorted(files(tmp_path / "result")) == [
         "claims.json", "figure.png", "figure.svg", "findings.json", "record/firing_rate.parquet",
         "record/output_digest.parquet", "record/sites.parquet", "result.csv", "result.parquet",
-        "run.json",
+        "run.json", "trials.csv", "trials.parquet",
     ]  # fmt: skip
     assert sorted(p.name for p in tmp_path.iterdir()) == ["record", "result"]
 

@@ -13,10 +13,12 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 
 from snnlens.errors import InputError
 from snnlens.recording import store
+from snnlens.recording.record import Column, Quantity, Record, Schema
 from snnlens.recording.result import Claim, Finding
 from snnlens.report import build
 from tests.unit.report import sample
@@ -62,7 +64,7 @@ def test_the_same_runs_give_the_same_page(run: Path, page: str) -> None:
 def test_a_page_of_every_network_at_full_depth_is_small(run: Path, tmp_path: Path) -> None:
     sizes = build.write([run], tmp_path / "report.html")
     assert list(sizes) == [
-        "frame", "header", "findings", "claims", "gradients", "not run", "provenance"
+        "frame", "header", "findings", "claims", "run gradients", "not run", "provenance"
     ]  # fmt: skip
     assert sum(sizes.values()) == (tmp_path / "report.html").stat().st_size < 2_000_000
 
@@ -128,6 +130,13 @@ def test_ids_are_unique_and_every_link_inside_has_its_target(tmp_path: Path) -> 
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
     assert "gradients (2)" in text(page)
+
+
+def test_a_run_may_be_named_like_a_section(tmp_path: Path) -> None:
+    made = sample.result(sample.table(sample.NETWORKS[:1], 4))
+    page = build.build([sample.save(tmp_path / name, made) for name in ("claims", "header")])
+    ids = re.findall(r'<section id="([^"]+)"', page)
+    assert ids == ["findings", "claims", "run-claims", "run-header", "not-run", "provenance"]
 
 
 def test_what_all_runs_share_is_said_once(tmp_path: Path) -> None:
@@ -200,6 +209,22 @@ def test_a_record_alone_shows_what_was_recorded(tmp_path: Path) -> None:
     assert "What was recorded" in text(page)
     assert "No figure: this run is a Record." in text(page).replace("figure: ", "figure: ")
     assert 'download="run-mine-record.csv"' in page
+    assert "Nothing was looked for: no analysis has been made of these runs." in text(page)
+    assert "mine a Record alone: measured, with nothing concluded from it" in text(page)
+
+
+def test_the_table_of_a_record_begins_with_what_was_measured(tmp_path: Path) -> None:
+    sites = pd.DataFrame({"network": ["m"], "site": ["sn1"], "module": ["sn1"], "block": [0]})
+    table = pd.DataFrame({"network": ["m"], "site": ["sn1"], "step": [0], "a": [1], "b": [4]})
+    schema = Schema(
+        columns={"a": Column(), "b": Column()},
+        quantities={"firing_rate": Quantity("ratio", ("a", "b"), "spikes per neuron and step")},
+    )
+    record = Record(sites, {"firing_rate": table}, {"firing_rate": schema}, {"m": {}}, {})
+    page = build.build([store.save(record, tmp_path / "mine")])
+    columns = dict(re.findall(r'data-c="(\d+)"[^>]* title="([^"]+)"', page))
+    assert [columns[c] for c in "0123"] == ["site", "block", "firing_rate", "module"]
+    assert ">0.2500</td>" in page
 
 
 def test_what_was_skipped_is_enough_for_a_page() -> None:

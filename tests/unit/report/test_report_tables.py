@@ -64,8 +64,10 @@ def test_cells_show_four_digits_and_sort_by_all() -> None:
 
 def test_cells_without_a_finite_number() -> None:
     frame = pd.DataFrame({"block": [0, 1, 2, 3], "factor": [np.nan, np.inf, -np.inf, 0.0]})
+    frame["why_small"] = ""
     made = tables.table(frame)
     shown = [cells(made, row).partition("</th>")[2].removesuffix("</tr>") for row in range(4)]
+    assert made.parts[0].empty == ["why small"]
     assert shown == [
         '<td data-v=""><i role="img" aria-label="no value">–</i></td>',
         "<td data-v=Infinity>∞</td>",
