@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["neuron", "block_input", "block_residual", "block_output", "parameter"]
-Signal = Literal["spikes", "current", "activation", "weight"]
+Signal = Literal["spikes", "counts", "current", "activation", "weight"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Site:
         reads: which of the two.
         role: a neuron layer's spikes, a block's input S^l, residual A^l or output O^l, or a
             parameter (its gradient only).
-        signal: spikes (zeros, ones, or integers after an ADD), a current, or an activation.
+        signal: spikes (zeros and ones), counts (integers, after a SEW ADD), a current, an
+            activation, or a weight.
         block: the block's index l from 0, or None outside the blocks.
         stage: 1..4, the layer that the block lies in.
         area: the run of block inputs joined by identity blocks that this tensor belongs to.

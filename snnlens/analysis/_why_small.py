@@ -20,7 +20,7 @@ def why_small(record: Record, network: Network) -> list[str]:
     product of factors  not zero, but below 1e-3 of the network's largest norm
     """
     norms = network.inputs("gradient_norm")
-    largest = np.nanmax(norms, initial=0.0)
+    largest = norms[np.isfinite(norms)].max(initial=0.0)
     dead = _downstream(network.blocks.get("nonzero_share_output"), len(norms) - 1)
     inactive = _inactive(record, network)
     sizes = np.sqrt(network.blocks["neurons_input"].to_numpy(float))

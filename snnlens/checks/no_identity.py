@@ -28,7 +28,9 @@ class NoIdentity(Check):
         broken = [
             name
             for name, facts in record.networks.items()
-            if facts.get("residual") == "spiking" and facts.get("is_identity") is False
+            if facts.get("residual") == "spiking"
+            and facts.get("is_identity") is False
+            and not facts.get("auxiliary")
         ]
         if not broken:
             return []

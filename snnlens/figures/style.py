@@ -140,5 +140,6 @@ def caption_below(figure: Figure, text: str, *, width: int = 132) -> None:
     import textwrap
 
     figure.text(
-        0.01, -0.02, "\n".join(textwrap.wrap(text, width)), ha="left", va="top", fontsize=6.8
-    )
+        0.01, -0.02, "\n".join(textwrap.wrap(text, width)), ha="left", va="top", fontsize=6.8,
+        gid="caption",
+    )  # fmt: skip

@@ -149,7 +149,7 @@ class ResNet(nn.Module):
     def sites(self) -> list[Site]:
         """Every site in the order of the forward pass."""
         inner: Signal = "activation" if self.residual == "ann" else "spikes"
-        between: Signal = "current" if self.residual == "ms" else inner
+        between = _between(self.residual, self.connect, inner)
         sites = [Site("sn1", "sn1", "output", "neuron", inner)] if self.residual != "ms" else []
         for name, block in self.blocks():
             sites += _block_sites(name, block, inner, between)
@@ -387,6 +387,13 @@ def _block(kind: str, spec: BlockPlan, residual: str, connect: str | None, neuro
     return classes[residual](kind, spec, residual, neuron)
 
 
+def _between(residual: str, connect: str | None, inner: Signal) -> Signal:
+    """What passes from block to block: integers after an ADD, currents in MS."""
+    if connect == "add":
+        return "counts"
+    return "current" if residual == "ms" else inner
+
+
 def _block_sites(name: str, block: Block, inner: Signal, between: Signal) -> list[Site]:
     spec = block.spec
 
@@ -404,7 +411,9 @@ def _block_sites(name: str, block: Block, inner: Signal, between: Signal) -> lis
         site("input", "block_input", between, spec.area),
         *(site(n, "neuron", inner, spec.area) for n in neurons if n != last),
         site(last, "neuron", inner, spec.area_out),
-        site("residual", "block_residual", between, spec.area_out),
+        site(
+            "residual", "block_residual", inner if between == "counts" else between, spec.area_out
+        ),
         site("output", "block_output", between, spec.area_out),
     ]
 

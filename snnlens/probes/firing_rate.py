@@ -42,11 +42,11 @@ class FiringRate(Probe):
     }
 
     def shares(self, site: Site) -> str:
-        """A neuron's spikes are only counted; a block's tensor is looked at more closely."""
-        return "neuron" if _binary(site) else "block"
+        """Zeros and ones are only counted; other signals are looked at more closely."""
+        return "spikes" if _binary(site) else "other"
 
     def value(self, site: Site, x: Tensor) -> Sums:
-        """Sum, count and, at a block, the counts that tell integers from ones."""
+        """Sum, count and, where it is not spikes, the counts that tell integers from ones."""
         total, elements = step_sums(x), step_elements(x)
         if _binary(site):
             binary = (total > 0).to(total.dtype)
@@ -62,5 +62,5 @@ class FiringRate(Probe):
 
 
 def _binary(site: Site) -> bool:
-    """A neuron's spikes; the ReLU of an ANN stands in its place but is none."""
-    return site.role == "neuron" and site.signal == "spikes"
+    """Zeros and ones by the model's word: a neuron's spikes, and AND or IAND of such."""
+    return site.signal == "spikes"

@@ -52,9 +52,14 @@ class _Seen:
     """The tensor that passed last: one tensor may be several sites (O^l is S^(l+1))."""
 
     tensor: weakref.ref[Tensor]
+    version: int | None
     values: dict[tuple[str, str], Sums] = field(default_factory=dict)
     gradient_sites: list[Site] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
+
+    def is_now(self, x: Tensor) -> bool:
+        """Whether x is that tensor, not changed in place since."""
+        return self.tensor() is x and self.version is not None and self.version == x._version
 
 
 class Recorder:
@@ -88,6 +93,8 @@ class Recorder:
         self._gradient_calls: Counter[str] = Counter()
         self._model_calls = 0
         self._last: _Seen | None = None
+        self._last_grad: _Seen | None = None
+        self._reading: dict[tuple[str, str], list[Probe]] = {}
         self._stack = ExitStack()
         self._tensor_hooks: list[Handle] = []
         self._facts: dict[str, Any] = {}
@@ -159,7 +166,7 @@ class Recorder:
             ) from None
 
     def _tap(self, module: nn.Module, site: Site) -> None:
-        probes = [p for p in self.probes if p.overrides("step") and p.wants(site)]
+        probes = self._readers(site, "step")
         if not (probes and isinstance(module, Neuron)):
             return
 
@@ -177,7 +184,7 @@ class Recorder:
         for handle in self._tensor_hooks:
             handle.remove()
         self._tensor_hooks.clear()
-        self._last = None
+        self._last = self._last_grad = None
 
     # --- observing -----------------------------------------------------------------------------
 
@@ -194,7 +201,7 @@ class Recorder:
         return hook
 
     def _output_hook(self, site: Site) -> Callable[..., None]:
-        comparing = [p for p in self.probes if p.overrides("block") and p.wants(site)]
+        comparing = self._readers(site, "block")
 
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
             self._observe(site, output)
@@ -209,26 +216,30 @@ class Recorder:
     def _observe(self, site: Site, x: Tensor) -> None:
         self._forward_calls[site.name] += 1
         self._shapes.setdefault(site.name, tuple(x.shape))
-        if self._last is None or self._last.tensor() is not x:
-            self._last = _Seen(weakref.ref(x))
+        if self._last is None or not self._last.is_now(x):
+            self._last = _Seen(weakref.ref(x), _version(x))
         seen = self._last
-        for probe in self.probes:
-            if probe.wants(site) and probe.overrides("value"):
-                key = (probe.name, probe.shares(site))
-                if key not in seen.values:
-                    seen.values[key] = probe.value(site, x.detach())
-                self._add(probe, site, seen.values[key])
-        if x.requires_grad and self._gradient_probes(site):
+        for probe in self._readers(site, "value"):
+            key = (probe.name, probe.shares(site))
+            if key not in seen.values:
+                seen.values[key] = probe.value(site, x.detach())
+            self._add(probe, site, seen.values[key])
+        if x.requires_grad and self._readers(site, "gradient"):
             self._expect_gradient(seen, site, x)
         self._on_site()
 
-    def _gradient_probes(self, site: Site) -> list[Probe]:
-        return [p for p in self.probes if p.wants(site) and p.overrides("gradient")]
+    def _readers(self, site: Site, method: str) -> list[Probe]:
+        """The probes that read this site with that method; asked at each site of each pass."""
+        key = (site.name, method)
+        if key not in self._reading:
+            wanting = [p for p in self.probes if p.wants(site) and p.overrides(method)]
+            self._reading[key] = wanting
+        return self._reading[key]
 
     def _expect_gradient(self, seen: _Seen, site: Site, x: Tensor) -> None:
         """One hook per tensor; it may be several sites, and only some need its value kept."""
         seen.gradient_sites.append(site)
-        if not seen.kept and any(p.keeps_value for p in self._gradient_probes(site)):
+        if not seen.kept and any(p.keeps_value for p in self._readers(site, "gradient")):
             seen.kept.append(x.detach())
         if len(seen.gradient_sites) == 1:
             self._watch_gradient(x, seen.gradient_sites, seen.kept)
@@ -236,13 +247,15 @@ class Recorder:
     def _watch_gradient(self, x: Tensor, sites: list[Site], kept: list[Tensor]) -> None:
         @torch.no_grad()
         def hook(grad: Tensor) -> None:
-            reduced: dict[tuple[str, str], Sums] = {}
+            if self._last_grad is None or not self._last_grad.is_now(grad):
+                self._last_grad = _Seen(weakref.ref(grad), _version(grad))
+            reduced = self._last_grad.values  # an ADD hands one gradient to both its inputs
             for site in sites:
                 self._gradient_calls[site.name] += 1
-                for probe in self._gradient_probes(site):
-                    key = (probe.name, probe.shares(site))
+                for probe in self._readers(site, "gradient"):
+                    value = kept[0] if probe.keeps_value else None
+                    key = (probe.name, probe.shares(site) + (str(id(value)) if kept else ""))
                     if key not in reduced:
-                        value = kept[0] if probe.keeps_value else None
                         reduced[key] = probe.gradient(site, grad.detach(), value)
                     self._add(probe, site, reduced[key])
                 self._on_site()
@@ -302,6 +315,11 @@ def _parameter_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
         for name, p in model.named_parameters()
         if p.requires_grad
     ]
+
+
+def _version(x: Tensor) -> int | None:
+    """How often x was changed in place; an inference tensor does not count it."""
+    return None if x.is_inference() else x._version
 
 
 def _merged(old: Sums, new: Sums, columns: dict[str, Column]) -> Sums:

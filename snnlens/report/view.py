@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from snnlens.recording.record import Record
 from snnlens.recording.result import SEVERITIES, Claim, Finding, Result
 from snnlens.report import svg
 from snnlens.report.methods import methods
-from snnlens.report.tables import Table, table
+from snnlens.report.tables import Part, Table, table
 from snnlens.report.text import plural, slug, without_paths
 
 # What provenance says first, and how; what else it holds follows under its own name.
@@ -56,6 +56,7 @@ class Run:
     figure: Markup | None
     no_figure: str
     table: Table
+    extra: list[Part]
     table_says: str
     csv: str
     csv_name: str
@@ -107,11 +108,22 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
         figure=figure,
         no_figure=no_figure,
         table=made,
+        extra=_extra(result),
         table_says=_table_says(made, result),
         csv="data:text/csv;charset=utf-8," + quote(csv, safe=",:;()+-._~/ ").replace(" ", "%20"),
         csv_name="result.csv" if result else "record.csv",
         csv_size=f"{len(csv.encode()) / 1000:.0f} kB",
     )
+
+
+def _extra(result: Result | None) -> list[Part]:
+    """Further tables of a result, each named after itself."""
+    tables = result.extra if result else {}
+    return [
+        replace(part, name=name.replace("_", " "))
+        for name, frame in tables.items()
+        for part in table(frame).parts
+    ]
 
 
 def _check(folder: Path, result: Result | None) -> None:

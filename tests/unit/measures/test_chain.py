@@ -46,7 +46,7 @@ def _jacobian(rule: Rule, train: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("neuron", NEURONS, ids=lambda n: f"{n} {n.rule.detach_reset}")
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_transfer_is_the_jacobian_of_each_train(neuron: Neuron, steps: int) -> None:
     assert neuron.is_identity(steps)
     m = transfer(chain_of(neuron), steps)
@@ -93,6 +93,43 @@ def test_norms_against_an_explicit_chain(neuron: Neuron) -> None:
     norms = chain_norms(gram, chain_of(neuron), blocks)
     measured = [float(layer.grad.norm()) for layer in reversed(layers)]  # type: ignore[union-attr]
     assert norms.tolist() == pytest.approx(measured, rel=1e-12)
+
+
+@pytest.mark.parametrize("neuron", NEURONS, ids=lambda n: f"{n} {n.rule.detach_reset}")
+def test_norms_against_products_of_jacobians(neuron: Neuron) -> None:
+    """The k-th power of autograd's own Jacobian of each train, on random gradients."""
+    steps, blocks = 3, 6
+    rng = np.random.default_rng(1)
+    gram, squares = np.zeros((2**steps, steps, steps)), np.zeros(blocks + 1)
+    for p, train in enumerate(spike_trains(steps)):
+        g = rng.normal(size=(steps, 5)) * 10.0 ** rng.integers(-8, 3)
+        gram[p] = g @ g.T
+        jacobian = _jacobian(neuron.rule, train)
+        for k in range(blocks + 1):
+            squares[k] += ((np.linalg.matrix_power(jacobian, k) @ g) ** 2).sum()
+    norms = chain_norms(gram, chain_of(neuron), blocks)
+    np.testing.assert_allclose(norms, np.sqrt(squares), rtol=1e-12)  # float64, six products
+
+
+def test_norms_of_no_block_are_the_norm_itself() -> None:
+    assert chain_norms(np.array([[[9.0]], [[16.0]]]), ChainNeuron(1.0, 0.5), 0).tolist() == [5.0]
+
+
+def test_same_step_ratio_at_its_limits() -> None:
+    """k = 0 is 1 whatever the share; one kind of element alone has its factor at every k."""
+    neuron, k = ChainNeuron(0.9, 0.3, gain=0.5), np.arange(5.0)
+    for share in (0.0, 0.4, 1.0):
+        assert same_step_ratio(share, neuron, k)[0] == 1
+    # in order: 0.45 and 0.15 are gain x sigma'
+    np.testing.assert_allclose(same_step_ratio(1.0, neuron, k), 0.45**k, rtol=1e-14)
+    np.testing.assert_allclose(same_step_ratio(0.0, neuron, k), 0.15**k, rtol=1e-14)
+
+
+def test_nan_stays() -> None:
+    assert np.isnan(chain_norms(np.full((2, 1, 1), np.nan), ChainNeuron(1.0, 0.5), 2)).all()
+    assert math.isnan(same_step_ratio(math.nan, ChainNeuron(1.0, 0.5), np.array([1.0]))[0])
+    assert math.isnan(spiking_share(np.full((2, 1, 1), np.nan)))
+    assert math.isnan(spiking_share(np.full((2, 1, 1), np.inf)))
 
 
 def test_same_step_ratio_is_the_law_at_one_step() -> None:

@@ -547,3 +547,36 @@ def test_progress_ticks_once_a_site_and_pass() -> None:
         value.backward()
     wanted = sum(probe.wants(s) for s in model.sites())
     assert len(ticks) == len(model.sites()) + wanted
+
+
+class InPlace(nn.Module):
+    """A block that adds its shortcut in place, as the official SEW code does: O is A's tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.neuron, self.tap, self.whole = IF(0.5), nn.Identity(), nn.Identity()
+
+    def sites(self) -> list[Site]:
+        return [Site("a", "tap", "output", "block_residual"),
+                Site("o", "whole", "output", "block_output")]  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.tap(self.neuron(x))
+        a += x  # the same tensor object with other numbers
+        return self.whole(a) * 3
+
+
+def test_a_tensor_changed_in_place_is_read_again() -> None:
+    model, x = InPlace(), torch.ones(2, 1, 4).requires_grad_()
+    probes = [registry.plugin("probes", n)() for n in ("firing_rate", "gradient_norm")]
+    for context in (torch.enable_grad, torch.inference_mode):
+        with context(), Recorder(model, probes) as recorder:
+            out = model(x)
+        frame = recorder.frame().set_index("site")
+        assert frame["firing_rate"].to_dict() == {"a": 1.0, "o": 2.0}
+        assert frame["largest"].to_dict() == {"a": 1.0, "o": 2.0}
+    assert out.shape == x.shape
+    with Recorder(model, probes) as recorder:
+        model(x).sum().backward()
+    norm = recorder.frame().set_index("site").loc["o", "gradient_norm"]
+    assert norm == pytest.approx(3 * math.sqrt(8))

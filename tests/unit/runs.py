@@ -1,0 +1,34 @@
+"""Small real runs, each made once per session: the smallest nets that have every kind of block.
+
+`cifar` depth 8 has one block per stage (8 px is enough); depth 18 has two.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from snnlens import api
+from snnlens.recording.record import Record
+from snnlens.recording.result import Result
+
+TINY: dict[str, Any] = {
+    "depth": 8, "layout": "cifar", "image_size": 8, "batch": 4, "time_steps": 2, "threads": 1,
+}  # fmt: skip
+DEPTH_18: dict[str, Any] = {
+    "depth": 18, "image_size": 32, "batch": 4, "time_steps": 2, "threads": 1, "seed": 3,
+}  # fmt: skip
+# 38 layers: six blocks in each stage, so the first area has six identity blocks
+DEPTH_38: dict[str, Any] = TINY | {"depth": 38, "residual": "spiking", "zero_init": "yes"}
+
+
+@cache
+def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record:
+    """The Record of a run; equal calls share one."""
+    return api.run(question, **(globals()[base] | dict(options)))
+
+
+@cache
+def answered(question: str, *options: tuple[str, Any], base: str = "TINY") -> Result:
+    """The Result of that run."""
+    return api.analyse(question, made(question, *options, base=base))
