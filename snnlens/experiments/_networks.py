@@ -150,7 +150,7 @@ class Runner:
 def _device(params: NetworkParams) -> torch.device:
     try:
         device = torch.device(params.device)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # `meta` makes tensors without numbers
     except (RuntimeError, AssertionError):
         raise InputError(
             "device", got=params.device, wanted="one of this machine's", do="give --device cpu"

@@ -542,6 +542,7 @@ def test_sites(residual: str, connect: str | None, depth: int) -> None:
         assert own["input"].area == block.area
         assert own["output"].area == own["residual"].area == block.area_out
         signal = {"ann": "activation", "ms": "current"}.get(residual, "spikes")
+        signal = "counts" if connect == "add" else signal
         assert own["input"].signal == own["output"].signal == signal
     neurons = {s.name for s in sites if s.role == "neuron"}
     if residual != "ann":

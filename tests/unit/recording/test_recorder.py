@@ -557,8 +557,8 @@ class InPlace(nn.Module):
         self.neuron, self.tap, self.whole = IF(0.5), nn.Identity(), nn.Identity()
 
     def sites(self) -> list[Site]:
-        return [Site("a", "tap", "output", "block_residual"),
-                Site("o", "whole", "output", "block_output")]  # fmt: skip
+        return [Site("a", "tap", "output", "block_residual", "counts"),
+                Site("o", "whole", "output", "block_output", "counts")]  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.tap(self.neuron(x))

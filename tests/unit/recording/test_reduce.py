@@ -71,8 +71,10 @@ def test_integer_totals_beyond_2_to_the_24(dtype: torch.dtype) -> None:
     """2^24 + 1 has no float32: sums of spikes and small integers are exact all the same."""
     count = 2**24 + 1
     assert reduce.step_sums(torch.ones(1, count, dtype=dtype)).tolist() == [count]
-    values = torch.randint(0, 38, (1, 600_001), generator=torch.Generator().manual_seed(0))
+    values = torch.randint(0, 38, (1, 2_000_003), generator=torch.Generator().manual_seed(0))
     total = int(values.sum())
+    assert total > 2**25
+    assert total % 4  # float32 has multiples of 4 only at this size
     assert reduce.step_sums(values.to(dtype)).tolist() == [total]
     large = torch.full((1, 4096 * 3 + 5), 4096.0).to(dtype)
     assert reduce.step_sums(large).tolist() == [4096 * (4096 * 3 + 5)]

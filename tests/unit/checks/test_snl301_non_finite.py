@@ -1,0 +1,128 @@
+"""SNL301: a loss, an activation or a gradient that is not a finite number, at its first site."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import snnlens
+from snnlens.checks.non_finite import NonFinite
+from snnlens.recording.record import Record
+from snnlens.recording.result import Finding
+from snnlens.recording.store import load
+from tests.unit.analysis.handmade import Net, record
+
+COUNT = 8  # blocks of depth 18
+BAD = [math.nan, math.inf, -math.inf]
+
+
+def found(made: Record) -> list[Finding]:
+    findings = NonFinite().findings(made)
+    assert {(f.code, f.severity) for f in findings} <= {("SNL301", "error")}
+    return findings
+
+
+def at(block_input: int, value: float, *others: int) -> np.ndarray:
+    norms = np.ones(COUNT + 1)
+    norms[[block_input, *others]] = value
+    return norms
+
+
+def test_a_finite_run_passes() -> None:
+    assert found(record(Net(norms=1e150), Net("sew", "add", norms=0.0), depth=18)) == []
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_the_gradient_goes_backward(bad: float) -> None:
+    """From the last block to the first: of S^1, S^3 and S^5 the first in time is S^5."""
+    (finding,) = found(record(Net(), Net("sew", "add", norms=at(5, bad, 3, 1)), depth=18))
+    assert finding.site == "layer3.1.input"
+    assert finding.evidence == (
+        "sew-add: the gradient here is not finite, the first in the order of computation"
+    )
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_the_activation_goes_forward_and_comes_first(bad: float) -> None:
+    rates = np.full(COUNT + 1, 0.2)
+    rates[[4, 6]] = bad
+    (finding,) = found(record(Net(rates=rates, norms=math.nan), depth=18))
+    assert finding.site == "layer2.1.output"  # O^3 = S^4, which was seen before S^6
+    assert finding.evidence == (
+        "spiking: the activation here is not finite, the first in the order of computation"
+    )
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, None])
+def test_the_loss_alone(loss: float | None) -> None:
+    """None is what a saved run has in place of NaN."""
+    (finding,) = found(record(Net(facts={"loss": loss}), depth=18))
+    assert (finding.site, finding.evidence) == (None, "spiking: the loss is not finite")
+
+
+def test_every_network_is_looked_at() -> None:
+    nets = [Net(norms=math.nan), Net("sew", "add"), Net("sew", "and", norms=math.inf)]
+    evidence = [f.evidence.partition(":")[0] for f in found(record(*nets, depth=18))]
+    assert evidence == ["spiking", "sew-and"]
+
+
+def test_a_record_of_rates_alone() -> None:
+    assert found(record(Net(norms=None), depth=18)) == []
+
+
+# --- real models -------------------------------------------------------------------------------
+
+
+class Order:
+    """The sites whose gradient is not finite, in the order in which torch hands them over."""
+
+    def __init__(self, model: snnlens.resnet) -> None:  # type: ignore[valid-type]
+        self.seen: list[str] = []
+        for site in model.sites():  # type: ignore[attr-defined]
+            module = model.get_submodule(site.module)  # type: ignore[attr-defined]
+            if site.role != "block_residual" and site.reads == "output":
+                module.register_forward_hook(self._watch(site.name))
+
+    def _watch(self, name: str) -> Any:
+        def hook(_module: object, _args: object, output: Tensor) -> None:
+            def gradient(grad: Tensor) -> None:
+                if not bool(grad.isfinite().all()):
+                    self.seen.append(name)
+
+            output.register_hook(gradient)
+
+        return hook
+
+
+def test_an_overflow_is_found_where_it_happens(tmp_path: Any) -> None:
+    """alpha = 1e30: two identity blocks multiply the gradient beyond float32."""
+    neuron = snnlens.IF(surrogate=snnlens.ATan(alpha=1e30))
+    options: dict[str, Any] = {
+        "layout": "cifar", "residual": "spiking", "neuron": neuron, "zero_init": True,
+        "time_steps": 2, "classes": 10, "seed": 0,
+    }  # fmt: skip
+    model, watched = snnlens.resnet(20, **options), snnlens.resnet(20, **options)
+    x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    order = Order(watched)
+    watched(x).square().sum().backward()
+    with snnlens.record(model) as recorder:
+        model(x).square().sum().backward()
+    (finding,) = found(recorder.record())
+    assert finding.site == order.seen[0] == "layer3.1.sn1"
+    recorder.save(tmp_path / "run")  # and the same from the disk, where no NaN is in the JSON
+    assert found(load(tmp_path / "run")) == [finding]
+
+
+def test_a_weight_that_is_nan_is_found() -> None:
+    model = snnlens.resnet(8, layout="cifar", residual="ann", classes=10, seed=0)
+    with torch.no_grad():
+        model.get_parameter("layer2.0.conv1.weight")[0] = math.nan
+    with snnlens.record(model) as recorder:
+        model(torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    (finding,) = found(recorder.record())
+    assert finding.site == "layer2.0.sn1"
