@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from snnlens.recording.recorder import Recorder
 
 DEFAULT_PROBES = ("firing_rate", "gradient_norm")
+RUN_KEYS = ("name", "question")  # of a preset's [[run]]; the others are parameters
 
 
 def record(
@@ -147,16 +148,27 @@ def _preset(path: Path) -> list[dict[str, Any]]:
         runs = tomllib.loads(path.read_text(encoding="utf-8")).get("run", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError("--preset", got=str(path), wanted="a TOML file", do=str(error)) from None
+    if not (isinstance(runs, list) and runs):
+        raise InputError("--preset", got=str(path), wanted="a file with at least one [[run]]")
     for entry in runs:
-        name = entry.get("name", "")
-        if not (re.fullmatch(r"[\w.-]+", name) and "question" in entry and name[0] != "."):
+        if not _named(entry):
             raise InputError(
                 "each [[run]] of the preset", got=entry,
                 wanted="with a question, and a name of letters, digits, '.', '_' and '-'",
             )  # fmt: skip
-    if not runs:
-        raise InputError("--preset", got=str(path), wanted="a file with at least one [[run]]")
-    return runs  # type: ignore[no-any-return]
+        parameters(entry["question"], {k: v for k, v in entry.items() if k not in RUN_KEYS})
+    names = [entry["name"] for entry in runs]
+    if len(set(names)) != len(names):
+        raise InputError("the names in the preset", got=", ".join(names), wanted="all different")
+    return runs
+
+
+def _named(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    name, question = (entry.get(key) for key in RUN_KEYS)
+    return bool(isinstance(name, str) and isinstance(question, str)
+                and re.fullmatch(r"\w[\w.-]*", name))  # fmt: skip
 
 
 def _one_line(error: ValidationError, names: list[str]) -> InputError:

@@ -22,17 +22,23 @@ from typer.core import TyperCommand, TyperGroup
 from snnlens import registry
 from snnlens.errors import InputError, SnnlensError
 
+INTERRUPTED = 130
 FAIL_ON = ("never", "note", "warning", "error")
 PANELS = {"report": "Runs", "list": "About", "doctor": "About"}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; every outcome is an exit code and, if something is wrong, one line."""
+    # Before torch is loaded: threads that wait by spinning make a run 5 to 10 times as slow when
+    # another program has one of the cores; on a quiet machine waiting asleep costs a few percent.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command = typer.main.get_command(app)
     try:
         code = command.main(argv, prog_name="snnlens", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the last line of defence
         return _outcome(error)
+    if code == INTERRUPTED:  # newer typer returns it, older typer raises Abort
+        return _say("interrupted; nothing was written", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -42,14 +48,20 @@ def _outcome(error: BaseException) -> int:
     if isinstance(error, SnnlensError):
         return _say(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt) or kind == "Abort":  # typer turns Ctrl-C into Abort
-        return _say("interrupted; nothing was written", 130)
+        return _say("interrupted; nothing was written", INTERRUPTED)
     if hasattr(error, "format_message"):  # typer's own usage errors
-        return _say(error.format_message(), 2)
-    if isinstance(error, BrokenPipeError):  # the reader of stdout has left
+        return _say(_usage(error), 2)
+    if BrokenPipeError in (type(error), type(error.__context__)):  # stdout's reader has left
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the interpreter's last flush
         return 0
     traceback.print_exception(error)
     return _say(f"this is a bug in snnlens: {kind}: {error}", 3)
+
+
+def _usage(error: Any) -> str:
+    """What typer says of a wrong option, and where the right ones are listed."""
+    said = error.format_message().rstrip(".") or "COMMAND must be given; got nothing"
+    return f"{said}; see `{error.ctx.command_path if error.ctx else 'snnlens'} --help`"
 
 
 def _say(message: str, code: int) -> int:
@@ -72,6 +84,9 @@ class _Commands(TyperGroup):
         return stub
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise InputError("COMMAND", got=args[0], wanted="one of " + ", ".join(known))
         name, command, rest = super().resolve_command(ctx, args)
         if name in registry.listing("experiments"):
             command = _question(name)
@@ -262,14 +277,19 @@ def _bars(console: Any) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:>18}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, refresh_per_second=4) as bars:
+    bars = Progress(*columns, console=console, refresh_per_second=4)
 
-        def network(name: str, sites: int) -> Callable[[], None]:
-            task = bars.add_task(name, total=sites)
-            return lambda: bars.advance(task)
+    def network(name: str, sites: int) -> Callable[[], None]:
+        bars.start()  # not before: an error without a run is one line and no empty one
+        task = bars.add_task(name, total=sites)
+        return lambda: bars.advance(task)
 
-        network.announce = console.print  # type: ignore[attr-defined]
+    network.announce = console.print  # type: ignore[attr-defined]
+    try:
         yield network
+    finally:
+        if bars.live.is_started:
+            bars.stop()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from snnlens import registry
 from snnlens.recording.recorder import Recorder
 from tests.unit.recording import brute
+from tests.unit.runs import answered, saved
 
 BLOCK = """
 import sys
@@ -80,6 +82,36 @@ def test_packages_import(package: str) -> None:
 
 def test_modules_import() -> None:
     _import([f"snnlens.{name}" for name in MODULES])
+
+
+ANALYSE = """
+from pathlib import Path
+from snnlens import api
+for question in ("gradients", "rates", "identity"):
+    folder = Path(sys.argv[1]) / question
+    result = api.analyse(question, api.load(folder))
+    api.save(result, Path(sys.argv[2]) / question)
+    print(question, len(result.table), [c.verdict for c in result.claims], len(result.findings))
+page = api.report([Path(sys.argv[2]) / "rates"], Path(sys.argv[2]) / "page.html")
+assert "torch" not in sys.modules
+"""
+
+
+def test_a_run_is_analysed_drawn_and_reported(tmp_path: Path) -> None:
+    """The three questions on their saved runs: the same bytes as with torch."""
+    lines = []
+    for question in ("gradients", "rates", "identity"):
+        result = answered(question)
+        shutil.copytree(saved(question), tmp_path / "with" / question)
+        verdicts = [c.verdict for c in result.claims]
+        lines.append(f"{question} {len(result.table)} {verdicts} {len(result.findings)}\n")
+    said = without_torch(ANALYSE, str(tmp_path / "with"), str(tmp_path / "without"))
+    assert said == "".join(lines)
+    for question in ("gradients", "rates", "identity"):
+        for name in ("result.parquet", "figure.svg", "claims.json", "findings.json"):
+            one, other = (tmp_path / side / question / name for side in ("with", "without"))
+            assert one.read_bytes() == other.read_bytes()
+    assert (tmp_path / "without" / "page.html").is_file()
 
 
 def _import(names: list[str]) -> None:

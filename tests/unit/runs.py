@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from snnlens import api
@@ -22,6 +24,9 @@ DEPTH_18: dict[str, Any] = {
 DEPTH_38: dict[str, Any] = TINY | {"depth": 38, "residual": "spiking", "zero_init": "yes"}
 
 
+FOLDERS = tempfile.TemporaryDirectory(prefix="snnlens-tests-")  # gone when the session ends
+
+
 @cache
 def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record:
     """The Record of a run; equal calls share one."""
@@ -32,3 +37,9 @@ def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record
 def answered(question: str, *options: tuple[str, Any], base: str = "TINY") -> Result:
     """The Result of that run."""
     return api.analyse(question, made(question, *options, base=base))
+
+
+@cache
+def saved(question: str) -> Path:
+    """The run folder of the TINY run: to read, never to write into."""
+    return api.save(answered(question), Path(FOLDERS.name) / question)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from snnlens import registry
 from snnlens.measures.chain import ChainNeuron, same_step_ratio
-from snnlens.models.plan import Plan, plan
+from snnlens.models.plan import BlockPlan, Plan, plan
 from snnlens.neuron.layers import IF, Neuron
 from snnlens.neuron.surrogate import ATan
 from snnlens.recording.record import Record
@@ -58,7 +58,7 @@ def record(
 ) -> Record:
     """The Record of these networks; n in the last stage is batch x positions."""
     shape = plan(depth, layout)
-    tables: dict[str, list[dict[str, Any]]] = {}
+    tables: Tables = {}
     sites = [row for net in nets for row in _sites(net, shape, batch, positions)]
     for net in nets:
         _fill(tables, net, shape)
@@ -139,37 +139,51 @@ def _sites(net: Net, shape: Plan, batch: int, positions: int) -> list[dict[str, 
     return rows
 
 
-def _fill(tables: dict[str, list[dict[str, Any]]], net: Net, shape: Plan) -> None:
-    def add(table: str, site: str, **numbers: Any) -> None:
-        row = {"network": net.name, "site": site, "step": 0} | numbers
-        tables.setdefault(table, []).append(row)
+Tables = dict[str, list[dict[str, Any]]]
 
+
+def _fill(tables: Tables, net: Net, shape: Plan) -> None:
     at = _arrays(net, len(shape.blocks))
     for b in shape.blocks:
-        l = b.index  # noqa: E741 - the block's index, as in the paper
         if net.rates is not None:
-            for part, rate, nonzero in (
-                ("input", at["rates"][l], at["nonzero"][max(l - 1, 0)]),
-                ("residual", at["branch_rates"][l], at["branch_rates"][l]),
-                ("output", at["rates"][l + 1], at["nonzero"][l]),
-            ):
-                add("firing_rate", f"{b.name}.{part}", total=rate * ELEMENTS, elements=ELEMENTS,
-                    nonzero=nonzero * ELEMENTS, above_one=0, largest=at["largest"][l])  # fmt: skip
+            _rates(tables, net, b, at)
         if net.norms is not None:
-            for part, norm in (("input", at["norms"][l]), ("output", at["norms"][l + 1])):
-                # hypot keeps inf and NaN as they are; the square of 1e-170 would be 0
-                square = float(norm) ** 2 if np.isfinite(norm) else float(norm)
-                add("gradient_norm", f"{b.name}.{part}", squares=square, gradients=ELEMENTS,
-                    batches=1, samples=32, squares_by_samples=32 * square)  # fmt: skip
+            _norms(tables, net, b, at)
         if net.digests is not None:
-            add("output_digest", f"{b.name}.output", digest=int(at["digests"][l]), digested=9)
+            digest = int(at["digests"][b.index])
+            _add(tables, "output_digest", net, f"{b.name}.output", digest=digest, digested=9)
         if net.active is not None:
-            active = at["active"][l]
-            add("surrogate_active", f"{b.name}.sn1", active=active, neuron_steps=100)
+            active = at["active"][b.index]
+            _add(tables, "surrogate_active", net, f"{b.name}.sn1", active=active, neuron_steps=100)
         if net.identity is not None and b.kind == "identity":
-            add("identity_error", f"{b.name}.output", **{c: np.broadcast_to(v, len(shape.blocks))[l]
-                for c, v in net.identity.items()})  # fmt: skip
+            count = len(shape.blocks)
+            sums = {c: np.broadcast_to(v, count)[b.index] for c, v in net.identity.items()}
+            _add(tables, "identity_error", net, f"{b.name}.output", **sums)
     _grams(tables, net, shape)
+
+
+def _add(tables: Tables, table: str, net: Net, site: str, **numbers: Any) -> None:
+    row = {"network": net.name, "site": site, "step": 0} | numbers
+    tables.setdefault(table, []).append(row)
+
+
+def _rates(tables: Tables, net: Net, b: BlockPlan, at: dict[str, np.ndarray]) -> None:
+    i, branch = b.index, at["branch_rates"][b.index]
+    for part, rate, nonzero in (
+        ("input", at["rates"][i], at["nonzero"][max(i - 1, 0)]),
+        ("residual", branch, branch),
+        ("output", at["rates"][i + 1], at["nonzero"][i]),
+    ):
+        _add(tables, "firing_rate", net, f"{b.name}.{part}", total=rate * ELEMENTS,
+             elements=ELEMENTS, nonzero=nonzero * ELEMENTS, above_one=0,
+             largest=at["largest"][i])  # fmt: skip
+
+
+def _norms(tables: Tables, net: Net, b: BlockPlan, at: dict[str, np.ndarray]) -> None:
+    for part, norm in (("input", at["norms"][b.index]), ("output", at["norms"][b.index + 1])):
+        square = float(norm) ** 2
+        _add(tables, "gradient_norm", net, f"{b.name}.{part}", squares=square, gradients=ELEMENTS,
+             batches=1, samples=32, squares_by_samples=32 * square)  # fmt: skip
 
 
 def _arrays(net: Net, count: int) -> dict[str, np.ndarray]:
@@ -183,7 +197,7 @@ def _arrays(net: Net, count: int) -> dict[str, np.ndarray]:
     }
 
 
-def _grams(tables: dict[str, list[dict[str, Any]]], net: Net, shape: Plan) -> None:
+def _grams(tables: Tables, net: Net, shape: Plan) -> None:
     rows = tables.setdefault("pattern_gram", [])
     for block_input, gram in net.grams.items():
         last = block_input == len(shape.blocks)

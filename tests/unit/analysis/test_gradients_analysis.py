@@ -1,4 +1,5 @@
-"""The gradients question on real runs: the table against hand-made numbers and against the model."""
+"""The gradients question on real runs: the table against hand-made numbers and against the "
+"model."""
 
 from __future__ import annotations
 
@@ -218,12 +219,12 @@ def test_caption_of_a_leaky_neuron() -> None:
     ("options", "reason", "evidence"),
     [
         ((("neuron", "lif"),),
-         "this neuron is not the identity on spikes: LIF with V_th = 1.0, dH/dX = 0.5, hard reset "
-         "to 0.0",
+         ("this neuron is not the identity on spikes: LIF with V_th = 1.0, dH/dX = 0.5, hard reset "
+         "to 0.0"),
          "spiking, spiking-zero: LIF with V_th = 1, dH/dX = 0.5, hard reset"),
         ((("threshold", 1.5),),
-         "this neuron is not the identity on spikes: IF with V_th = 1.5, dH/dX = 1.0, hard reset "
-         "to 0.0",
+         ("this neuron is not the identity on spikes: IF with V_th = 1.5, dH/dX = 1.0, hard reset "
+         "to 0.0"),
          "spiking, spiking-zero: IF with V_th = 1.5, dH/dX = 1, hard reset"),
     ],
     ids=["LIF", "V_th 1.5"],

@@ -16,7 +16,7 @@ from snnlens.neuron.layers import LIF
 from snnlens.recording.record import Record, Schema
 from snnlens.recording.result import Claim
 from tests.unit.analysis.handmade import Net, only, record
-from tests.unit.runs import answered
+from tests.unit.runs import answered, saved
 
 COLUMNS = [
     "network", "residual", "connect", "layout", "depth", "zero_init", "block", "stage", "area",
@@ -153,10 +153,9 @@ def test_a_real_run() -> None:
     assert len(result.extra["identity_trials"]) == 14 * 6
 
 
-def test_trials_survive_the_disk(tmp_path: Any) -> None:
+def test_trials_survive_the_disk() -> None:
     result = answered("identity")
-    api.save(result, tmp_path / "run")
-    again = api.analyse("identity", api.load(tmp_path / "run"))
+    again = api.analyse("identity", api.load(saved("identity")))
     assert [c.verdict for c in again.claims] == ["holds"] * 3
     pd.testing.assert_frame_equal(again.extra["identity_trials"], result.extra["identity_trials"])
-    assert (tmp_path / "run" / "identity_trials.csv").is_file()
+    assert (saved("identity") / "identity_trials.csv").is_file()

@@ -44,8 +44,8 @@ def test_zero_init_equal() -> None:
     )  # fmt: skip
     nets[2].digests = np.where(np.arange(L) == 49, 6, 5)
     assert triple(claim_of(name, *nets)) == (
-        1.0, "fails", "digests of the bits of 4 networks at 50 block outputs; 1 differ, the first "
-        "layer4.2.output",
+        1.0, "fails", ("digests of the bits of 4 networks at 50 block outputs; 1 differ, the first "
+        "layer4.2.output"),
     )  # fmt: skip
     assert triple(claim_of(name, *nets[:3])) == (None, "not-testable", "sew iand was not run")
     nets[0].neuron = LIF(2.0, threshold=1.0)

@@ -30,7 +30,7 @@ def test_errors_first_then_by_code() -> None:
         Net("sew", "iand", norms=1 / norms),        # SNL303 warning
         depth=18,
     )  # fmt: skip
-    made.sites.loc[0, "forward_calls"] = 0          # SNL901 warning
+    made.sites.loc[0, "forward_calls"] = 0  # SNL901 warning
     found = run_checks(made)
     assert [(f.severity, f.code) for f in found] == [
         ("error", "SNL201"), ("error", "SNL301"), ("warning", "SNL302"), ("warning", "SNL303"),
@@ -49,7 +49,9 @@ def test_a_model_without_blocks_is_checked_too() -> None:
             return self[1](self[0](x))  # type: ignore[no-any-return]
 
     with snnlens.record(Skips(nn.Linear(3, 3), snnlens.IF(), snnlens.IF())) as recorder:
-        (Skips.__call__(recorder.model, torch.full((2, 4, 3), math.inf)).sum() * math.nan).backward()
+        (
+            Skips.__call__(recorder.model, torch.full((2, 4, 3), math.inf)).sum() * math.nan
+        ).backward()
     found = run_checks(recorder.record())
     assert [(f.code, f.site) for f in found] == [("SNL301", "1"), ("SNL901", "2")]
 

@@ -15,9 +15,7 @@ def test_it_fires_once_for_all_networks() -> None:
     nets = [Net(neuron=LEAKY), Net(zero_init=True, neuron=LEAKY), Net("sew", "add", neuron=LEAKY)]
     (finding,) = NoIdentity().findings(record(*nets, depth=18))
     assert (finding.code, finding.severity, finding.site) == ("SNL401", "warning", None)
-    assert finding.evidence == (
-        "spiking, spiking-zero: LIF with V_th = 1, dH/dX = 0.5, hard reset"
-    )
+    assert finding.evidence == ("spiking, spiking-zero: LIF with V_th = 1, dH/dX = 0.5, hard reset")
 
 
 @pytest.mark.parametrize(

@@ -114,19 +114,19 @@ def test_neuron_of_the_options() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"surrogate": "arctan"}, "surrogate must be one of atan, constant, rectangular, sigmoid, "
-                                  "superspike, triangular; got 'arctan'"),
+        ({"surrogate": "arctan"}, ("surrogate must be one of atan, constant, rectangular, sigmoid, "
+                                  "superspike, triangular; got 'arctan'")),
         ({"alpha": 0.0}, "alpha must be a finite number above 0; got 0.0"),
         ({"surrogate": "constant", "alpha": 1.0},
          "alpha must be left out: constant has no slope; got 1.0"),
         ({"neuron": "lif", "tau": 0.5},
          "tau must be a finite number of time steps, at least 1; got 0.5"),
-        ({"device": "cuda:99"}, "device must be one of this machine's; got 'cuda:99'; give "
-                                "--device cpu"),
+        ({"device": "cuda:99"}, ("device must be one of this machine's; got 'cuda:99'; give "
+                                "--device cpu")),
         ({"device": "meta"}, "device must be one of this machine's; got 'meta'; give --device cpu"),
         ({"device": "gpu"}, "device must be one of this machine's; got 'gpu'; give --device cpu"),
-        ({"batch": 1798}, "number of images in digits must be at least 1798; got 1797; give "
-                          "--batch 1797 or fewer"),
+        ({"batch": 1798}, ("number of images in digits must be at least 1798; got 1797; give "
+                          "--batch 1797 or fewer")),
     ],
 )  # fmt: skip
 def test_what_is_judged_when_the_run_starts(given: dict[str, Any], message: str) -> None:

@@ -80,7 +80,9 @@ def test_doctor() -> None:
         "snnlens", "python", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "matplotlib",
         "CUDA device", "CPU", "neurons", "disk", "Chromium", "terminal",
     ]  # fmt: skip
-    assert said["torch"] == torch.__version__.replace("+cpu", "") or said["torch"] == torch.__version__
+    assert (
+        said["torch"] == torch.__version__.replace("+cpu", "") or said["torch"] == torch.__version__
+    )
     assert said["python"].startswith(platform.python_version())
     assert f"torch uses {torch.get_num_threads()} threads" in said["CPU"]
     assert said["neurons"].startswith("backend `")

@@ -15,17 +15,19 @@ from snnlens.experiments._params import NetworkParams, networks
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"depth": 51}, "depth must be 18, 34, 50, 101 or 152 in the imagenet layout; got 51"),
-    ({"depth": 20}, "depth must be 18, 34, 50, 101 or 152 in the imagenet layout; got 20; the "
-                    "cifar layout has it: --layout cifar"),
-    ({"depth": 18, "layout": "cifar"}, "depth must be 6n + 2 from 8 to 1202 in the cifar layout; "
-                    "got 18; the imagenet layout has it: --layout imagenet"),
+    ({"depth": 20}, ("depth must be 18, 34, 50, 101 or 152 in the imagenet layout; got 20; the "
+                    "cifar layout has it: --layout cifar")),
+    ({"depth": 18, "layout": "cifar"}, ("depth must be 6n + 2 from 8 to 1202 in the cifar layout; "
+                    "got 18; the imagenet layout has it: --layout imagenet")),
     ({"depth": 1208, "layout": "cifar"},
      "depth must be 6n + 2 from 8 to 1202 in the cifar layout; got 1208"),
     ({"layout": "svhn"}, "layout must be imagenet or cifar; got 'svhn'"),
     ({"residual": "resnet"}, "residual must be ann, plain, spiking, sew or ms; got 'resnet'"),
-    ({"residual": "sew,sew"}, "residual must be ann, plain, spiking, sew or ms, each at most once; "
-                              "got 'sew,sew'"),
-    ({"residual": ()}, "residual must be ann, plain, spiking, sew or ms, each at most once; got ''"),
+    ({"residual": "sew,sew"}, ("residual must be ann, plain, spiking, sew or ms, each at most "
+     "once; "
+                              "got 'sew,sew'")),
+    ({"residual": ()}, ("residual must be ann, plain, spiking, sew or ms, each at most once; got "
+     "''")),
     ({"connect": "plus"}, "connect must be add, and or iand; got 'plus'"),
     ({"connect": "add,or"}, "connect must be add, and or iand; got 'or'"),
     ({"threshold": 0}, "threshold must be in (0, 1e6]; got 0.0"),
@@ -36,15 +38,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"time_steps": 0}, "time_steps must be at least 1; got 0"),
     ({"batch": 0}, "batch must be at least 1; got 0"),
     ({"threads": 0}, "threads must be at least 1; got 0"),
-    ({"image_size": 31}, "image_size must be from 32 to 4096 pixels in the imagenet layout; got 31"),
+    ({"image_size": 31}, ("image_size must be from 32 to 4096 pixels in the imagenet layout; got "
+     "31")),
     ({"image_size": 4097},
      "image_size must be from 32 to 4096 pixels in the imagenet layout; got 4097"),
     ({"layout": "cifar", "depth": 20, "image_size": 3},
      "image_size must be from 4 to 4096 pixels in the cifar layout; got 3"),
-    ({"batch": 1, "image_size": 32}, "batch must be at least 2 at 32 px; got 1; BatchNorm in the "
-                                     "last stage needs more than one sample per channel"),
-    ({"data": "mnist"}, "data must be cifar10:PATH, digits, imagefolder:PATH or random; got "
-                        "'mnist'; give --data digits"),
+    ({"batch": 1, "image_size": 32}, ("batch must be at least 2 at 32 px; got 1; BatchNorm in the "
+                                     "last stage needs more than one sample per channel")),
+    ({"data": "mnist"}, ("data must be cifar10:PATH, digits, imagefolder:PATH or random; got "
+                        "'mnist'; give --data digits")),
 ]  # fmt: skip
 
 

@@ -52,8 +52,8 @@ def test_sew_and_ms_with_any_neuron(table: pd.DataFrame) -> None:
 
 def test_the_bias_v_th_is_not_enough_where_the_input_decays(table: pd.DataFrame) -> None:
     rows = table[table["block"] == "sew-and, bias V_th"]
-    enough = [name == "IF" or decays is False
-              for name, decays in zip(rows["neuron"], rows["decay_input"], strict=True)]  # fmt: skip
+    pairs = zip(rows["neuron"], rows["decay_input"], strict=True)
+    enough = [name == "IF" or decays is False for name, decays in pairs]
     assert rows["measured"].tolist() == enough
 
 
@@ -69,7 +69,7 @@ def test_measured_by_a_loop_of_our_own(table: pd.DataFrame) -> None:
             s = (h >= threshold).astype(float)
             v = h - threshold * s if reset == "soft" else h * (1 - s)
             out.append(s)
-        assert bool((np.array(out).T == trains).all()) == able, key
+        assert bool((trains == np.array(out).T).all()) == able, key
 
 
 @pytest.mark.parametrize(("given", "tried"), [(1, 1), (8, 8), (20, 8)])

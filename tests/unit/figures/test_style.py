@@ -1,3 +1,4 @@
+# ruff: noqa: TID251 - whether rcParams are left alone is what these tests look at
 """The style: log axes, the floor of exact zeros, bytes that do not change, nothing global."""
 
 from __future__ import annotations
@@ -140,8 +141,9 @@ def test_downsample_lines() -> None:
     assert marks.get_label() == "_downsample"  # in no legend
 
 
-@pytest.mark.parametrize(("panels", "columns", "hidden"), [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 2, 0),
-                                                           (5, 2, 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("panels", "columns", "hidden"), [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 2, 0), (5, 2, 1)]
+)
 def test_panel_grid(panels: int, columns: int, hidden: int) -> None:
     figure, axes = style.panel_grid(panels)
     assert len(axes) == panels
