@@ -14,8 +14,8 @@ DATA = os.environ.get("SNNLENS_DATA", "")
 QUARANTINE = Path(__file__).parent / "QUARANTINE.md"
 DESELECTED = pytest.StashKey[int]()
 
-# Before torch is loaded: small tensors gain nothing from a second thread, and a thread that waits by
-# spinning is many times slower where another program has the core.
+# Before torch is loaded: small tensors gain nothing from a second thread, and a thread that waits
+# by spinning is many times slower where another program has the core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -44,8 +44,8 @@ def test_no_folder_no_plugin(folder: Path) -> None:
     [
         ("experiments", "x", "question must be one of gradients, identity, rates; got 'x'"),
         ("analysis", "x", "analysis must be one of gradients, identity, rates; got 'x'"),
-        ("experiments", "_params", "question must be one of gradients, identity, rates; got "
-         "'_params'"),
+        ("experiments", "_params", ("question must be one of gradients, identity, rates; got "
+         "'_params'")),
         ("analysis", "../cli", "analysis must be one of gradients, identity, rates; got '../cli'"),
     ],
 )  # fmt: skip
