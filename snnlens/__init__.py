@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from snnlens.api import analyse as analyse
     from snnlens.api import load as load
     from snnlens.api import record as record
-    from snnlens.api import report as report
     from snnlens.api import run as run
     from snnlens.errors import InputError as InputError
     from snnlens.errors import NothingToRecord as NothingToRecord
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from snnlens.sites import Site as Site
 
 _HOME = {
-    "snnlens.api": ("record", "run", "analyse", "load", "report"),
+    "snnlens.api": ("record", "run", "analyse", "load"),
     "snnlens.models.resnet": ("resnet",),
     "snnlens.neuron.layers": ("IF", "LIF", "PLIF"),
     "snnlens.neuron.surrogate": (

@@ -84,7 +84,7 @@ class Plan:
         """The site names of the deepest block input of each area, S^m.
 
         >>> sorted(plan(18).area_ends())
-        ['layer1.1.input', 'layer2.1.input', 'layer3.1.input', 'layer4.1.output']
+        ['layer2.0.input', 'layer3.0.input', 'layer4.0.input', 'layer4.1.output']
         """
         deepest = {b.area: f"{b.name}.input" for b in self.blocks}
         last = self.blocks[-1]

@@ -227,7 +227,7 @@ def test_public_names() -> None:
 
 
 def test_report_gives_sizes(tmp_path: Path) -> None:
-    sizes = snnlens.report([saved("rates")], tmp_path / "page.html")
+    sizes = api.report([saved("rates")], tmp_path / "page.html")
     assert sum(sizes.values()) == (tmp_path / "page.html").stat().st_size
 
 

@@ -134,7 +134,9 @@ def test_a_neuron_that_is_no_identity_is_said(name: str) -> None:
 
 def test_a_resting_potential_breaks_the_law() -> None:
     """The membrane is then not at 0 between the steps: the law is not tested, whatever it gives."""
-    net = same_step_net(neuron=IF(1.0, reset_potential=-0.5))
+    neuron = IF(0.4, reset_potential=-0.5)
+    assert neuron.is_identity(4)  # it passes spikes on: H = 1 - 0.5 is above 0.4
+    net = same_step_net(neuron=neuron)
     assert claim_of("eq8-exact", net).verdict == "not-testable"
     assert claim_of("eq8-exact", net).reason.endswith("hard reset to -0.5")
 

@@ -32,7 +32,7 @@ def seen(net: Net) -> tuple[Record, blocks.Network]:
     "net",
     [Net(), Net("sew", "add"), Net("plain", None, True), Net("ann", None, True, neuron=None),
      Net(zero_init=True, neuron=LIF(2.0, threshold=1.0)),
-     Net(zero_init=True, neuron=IF(reset_potential=-1.0))],
+     Net(zero_init=True, neuron=IF(0.4, reset_potential=-0.5))],
     ids=lambda net: f"{net.name} {net.neuron}",
 )  # fmt: skip
 def test_no_law_no_number(net: Net) -> None:
