@@ -215,7 +215,7 @@ def test_public_names() -> None:
     assert snnlens.__all__ == [
         "ATan", "Constant", "IF", "InputError", "LIF", "NothingToRecord", "PLIF", "Rectangular",
         "Sigmoid", "Site", "SnnlensError", "SuperSpike", "Triangular", "__version__", "analyse",
-        "load", "record", "report", "resnet", "run",
+        "load", "record", "resnet", "run",
     ]  # fmt: skip
     for name in snnlens.__all__:
         assert getattr(snnlens, name)
