@@ -43,11 +43,10 @@ class GradientNorm(Probe):
         """Squares per step; the batch is the second axis."""
         squares = step_squares(grad)
         samples = grad.shape[1] if grad.dim() > 1 else 1
-        one = torch.ones_like(squares, dtype=torch.int64)
         return {
             "squares": squares,
             "gradients": step_elements(grad),
-            "batches": one,
-            "samples": one * samples,
+            "batches": torch.full_like(squares, 1, dtype=torch.int64),
+            "samples": torch.full_like(squares, samples, dtype=torch.int64),
             "squares_by_samples": squares * samples,
         }

@@ -21,11 +21,11 @@ def step_sums(x: Tensor) -> Tensor:
     if flat.dtype == torch.float64:
         return flat.sum(1)
     whole = flat.shape[1] // EXACT * EXACT
-    sums = flat[:, whole:].sum(1, dtype=torch.float64)
-    if whole:
-        parts = flat[:, :whole].unflatten(1, (-1, EXACT)).sum(2, dtype=torch.float32)
-        sums += parts.sum(1, dtype=torch.float64)
-    return sums
+    if not whole:
+        return flat.sum(1, dtype=torch.float32).to(torch.float64)
+    parts = flat[:, :whole].unflatten(1, (-1, EXACT)).sum(2, dtype=torch.float32)
+    sums = parts.sum(1, dtype=torch.float64)
+    return sums if whole == flat.shape[1] else sums + flat[:, whole:].sum(1, dtype=torch.float64)
 
 
 def step_squares(x: Tensor) -> Tensor:
@@ -37,6 +37,9 @@ def step_squares(x: Tensor) -> Tensor:
     True
     """
     flat = _flat(x)
+    if flat.numel() <= CHUNK:  # one call for all steps: a small layer costs calls, not bandwidth
+        wide = flat.to(torch.float64)
+        return wide.mul(wide).sum(1)
     sums = torch.zeros(len(flat), dtype=torch.float64, device=x.device)
     buffer = torch.empty(min(CHUNK, flat.shape[1]), dtype=torch.float64, device=x.device)
     for t, row in enumerate(flat):
