@@ -25,7 +25,9 @@ def step_sums(x: Tensor) -> Tensor:
         return flat.sum(1, dtype=torch.float32).to(torch.float64)
     parts = flat[:, :whole].unflatten(1, (-1, EXACT)).sum(2, dtype=torch.float32)
     sums = parts.sum(1, dtype=torch.float64)
-    return sums if whole == flat.shape[1] else sums + flat[:, whole:].sum(1, dtype=torch.float64)
+    if whole < flat.shape[1]:
+        sums += flat[:, whole:].sum(1, dtype=torch.float64)
+    return sums
 
 
 def step_squares(x: Tensor) -> Tensor:
