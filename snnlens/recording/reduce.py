@@ -23,8 +23,8 @@ def step_sums(x: Tensor) -> Tensor:
     whole = flat.shape[1] // EXACT * EXACT
     if not whole:
         return flat.sum(1, dtype=torch.float32).to(torch.float64)
-    parts = flat[:, :whole].unflatten(1, (-1, EXACT)).sum(2, dtype=torch.float32)
-    sums = parts.sum(1, dtype=torch.float64)
+    parts: Tensor = torch.unflatten(flat[:, :whole], 1, (-1, EXACT)).sum(2, dtype=torch.float32)
+    sums: Tensor = parts.sum(1, dtype=torch.float64)
     if whole < flat.shape[1]:
         sums += flat[:, whole:].sum(1, dtype=torch.float64)
     return sums
