@@ -97,17 +97,8 @@ def _table(record: Record, network: Network) -> pd.DataFrame:
     exact, rate_only = _chain.predictions(record, network)
     deepest = {block: max(m) for m in network.areas.values() for block in m}
     return pd.DataFrame(
-        {
-            "network": network.name,
-            "residual": facts.get("residual"),
-            "connect": facts.get("connect"),
-            "layout": facts.get("layout"),
-            "depth": facts.get("depth"),
-            "zero_init": facts.get("zero_init"),
-            "block": b.index.to_numpy(),
-            "stage": b["stage"].to_numpy(int),
-            "area": b["area"].to_numpy(int),
-            "block_kind": b["block_kind"].to_numpy(str),
+        blocks.describe(network, b)
+        | {
             "gradient_norm": norms[:-1],
             "gradient_norm_output": norms[1:],
             "predicted_norm": exact[:-1],

@@ -72,18 +72,8 @@ def draw(result: Result) -> Figure:
 def _table(network: Network) -> pd.DataFrame:
     facts = network.facts
     b = network.blocks[network.blocks["block_kind"] == "identity"]
-    return pd.DataFrame(
-        {
-            "network": network.name,
-            "residual": facts.get("residual"),
-            "connect": facts.get("connect"),
-            "layout": facts.get("layout"),
-            "depth": facts.get("depth"),
-            "zero_init": facts.get("zero_init"),
-            "block": b.index.to_numpy(),
-            "stage": b["stage"].to_numpy(int),
-            "area": b["area"].to_numpy(int),
-        }
+    table = pd.DataFrame(
+        blocks.describe(network, b)
         | {column: b[f"{column}_output"].to_numpy(float) for column in COLUMNS}
         | {
             "firing_rate_input": b["firing_rate_input"].to_numpy(float),
@@ -93,6 +83,7 @@ def _table(network: Network) -> pd.DataFrame:
             "seed": facts.get("seed"),
         }
     )
+    return table.drop(columns="block_kind")  # identity blocks all
 
 
 # --- claims ----------------------------------------------------------------------------------

@@ -76,18 +76,7 @@ def _table(network: Network) -> pd.DataFrame:
         for part in ("input", "residual", "output")
     }
     return pd.DataFrame(
-        {
-            "network": network.name,
-            "residual": facts.get("residual"),
-            "connect": facts.get("connect"),
-            "layout": facts.get("layout"),
-            "depth": facts.get("depth"),
-            "zero_init": facts.get("zero_init"),
-            "block": b.index.to_numpy(),
-            "stage": b["stage"].to_numpy(int),
-            "area": b["area"].to_numpy(int),
-            "block_kind": b["block_kind"].to_numpy(str),
-        }
+        blocks.describe(network, b)
         | columns
         | {
             "time_steps": b["time_steps_input"].to_numpy(int),

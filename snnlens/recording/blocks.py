@@ -13,6 +13,7 @@ from snnlens.errors import NothingToRecord
 from snnlens.recording.record import Record
 
 ROLES = {"block_input": "input", "block_residual": "residual", "block_output": "output"}
+FACTS = ("residual", "connect", "layout", "depth", "zero_init")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,20 @@ def _network(name: str, facts: dict[str, Any], sites: pd.DataFrame) -> Network:
 def spiking_first(found: list[Network]) -> Network:
     """The first network with a neuron, whose facts speak for the run; an ANN has none."""
     return next((n for n in found if "neuron" in n.facts), found[0])
+
+
+def describe(network: Network, rows: pd.DataFrame) -> dict[str, Any]:
+    """What a result table says first of each block: its network's facts, and where it lies."""
+    return (
+        {"network": network.name}
+        | {fact: network.facts.get(fact) for fact in FACTS}
+        | {
+            "block": rows.index.to_numpy(),
+            "stage": rows["stage"].to_numpy(int),
+            "area": rows["area"].to_numpy(int),
+            "block_kind": rows["block_kind"].to_numpy(str),
+        }
+    )
 
 
 def last_stage_samples(network: Network) -> int | None:
