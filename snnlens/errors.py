@@ -27,3 +27,7 @@ class NothingToRecord(SnnlensError):
     """The model has no place that snnlens can record: never an empty success."""
 
     exit_code = 5
+
+
+class SlowBackend(UserWarning):
+    """The neurons run in plain PyTorch where a compiled kernel was expected; said once."""

@@ -13,8 +13,9 @@ with f of IF (Eq. 4), LIF and PLIF (Eq. 5), where V_reset is the resting potenti
     LIF, input not decayed H = V - (V - V_reset) / tau + X
     PLIF                   the same with 1 / tau = sigmoid(w), w learnable
 
-Time comes first: x is [T, ...]. Everything works in any floating dtype. `loop` is the equations
-under autograd; `forward` and `backward` are the same two passes written out, which save x only.
+Time comes first: x is [T, ...]. Everything works in any floating dtype; where X is float16 or
+bfloat16, the state and the arithmetic are float32. `loop` is the equations under autograd;
+`forward` and `backward` are the same two passes written out, which save x only.
 """
 
 from __future__ import annotations
@@ -41,10 +42,18 @@ class Rule:
     detach_reset: bool = True
     tau_steps: float | None = None
     decay_input: bool = True
+    key: str = field(init=False, repr=False, compare=False)  # the name it has in RULES
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", repr(self))
+        RULES[self.key] = self
 
     def leaks(self) -> bool:
         """Whether the potential decays between the steps."""
         return self.charge != "if"
+
+
+RULES: dict[str, Rule] = {}  # by their text, which is what an operator of torch can be given
 
 
 class Step(NamedTuple):
@@ -58,9 +67,15 @@ class Step(NamedTuple):
     surrogate: Tensor
 
 
+def state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of the membrane: that of X, but float32 for the short ones."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
 def start(x: Tensor, rule: Rule) -> Tensor:
     """The resting state before the first step, shaped like x[0]."""
-    return torch.full_like(x[0], rule.reset_potential, requires_grad=False)
+    dtype = state_dtype(x.dtype)
+    return torch.full_like(x[0], rule.reset_potential, dtype=dtype, requires_grad=False)
 
 
 def charge(
@@ -90,18 +105,19 @@ def reset(h: Tensor, spike: Tensor, rule: Rule, out: Tensor | None = None) -> Te
 def loop(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """All steps under autograd: spikes [T, ...] and the last membrane potential. Slow and plain."""
     spikes = []
-    for current in x:
+    for current in x.to(v.dtype):
         h = charge(v, current, rule, rate)
         s = _Spike.apply(h, rule)  # type: ignore[no-untyped-call]
         spikes.append(s)
         v = reset(h, s.detach() if rule.detach_reset else s, rule)
-    return torch.stack(spikes), v
+    return torch.stack(spikes).to(x.dtype), v
 
 
 @torch.no_grad()
 def steps(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> Iterator[Step]:
     """Each step with everything in it, without gradients: what the tap shows."""
-    for t, current in enumerate(x):
+    for t, given in enumerate(x):
+        current = given.to(v.dtype)
         h = charge(v, current, rule, rate)
         s = fire(h, rule)
         v = reset(h, s, rule)
@@ -111,12 +127,12 @@ def steps(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> Itera
 @torch.no_grad()
 def forward(x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The forward pass of `loop` without a graph: the same operations, the same bits."""
-    spikes, h = torch.empty_like(x), torch.empty_like(v)
+    spikes, h, s = torch.empty_like(x), torch.empty_like(v), torch.empty_like(v)
     v = v.clone()
     for t, current in enumerate(x):
-        charge(v, current, rule, rate, out=h)
-        fire(h, rule, out=spikes[t])
-        v = reset(h, spikes[t], rule, out=v)
+        charge(v, current.to(v.dtype), rule, rate, out=h)
+        v = reset(h, fire(h, rule, out=s), rule, out=v)
+        spikes[t] = s
     return spikes, v
 
 
@@ -132,6 +148,7 @@ def backward(
         dL/dH[t]  = dL/dS[t] sigma'(H[t] - V_th) + g_V dV/dH
         dL/dX[t]  = dL/dH[t] dH/dX;      g_V = dL/dH[t] dH/dV
     """
+    dtype, grad, x = x.dtype, grad.to(v.dtype), x.to(v.dtype)
     before, charged = _membranes(x, v, rule, rate)
     grad_x, grad_v = torch.empty_like(x), None
     scratch = torch.empty_like(v), torch.empty_like(v)
@@ -146,7 +163,7 @@ def backward(
             grad_v = grad_h - through
             if rule.decay_input:
                 grad_x[t] = through
-    return grad_x, None if grad_rate is None else grad_rate.to(x.dtype)
+    return grad_x.to(dtype), None if grad_rate is None else grad_rate.to(rate.dtype)
 
 
 def _membranes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from snnlens.errors import InputError
 from snnlens.neuron import equations, kernels
 from snnlens.neuron.equations import Rule, Step
+from snnlens.neuron.statistics import BIT, Bins, Statistics
 from snnlens.neuron.surrogate import ATan, Surrogate
 
 MAX_THRESHOLD = 1e6
@@ -45,6 +46,7 @@ class Neuron(nn.Module, ABC):
         self.keep_state = keep_state
         self.membrane: Tensor | None = None
         self._listeners: list[Callable[[Step], None]] = []
+        self._counting: list[tuple[frozenset[str], Bins | None, Callable[[Statistics], None]]] = []
 
     @property
     @abstractmethod
@@ -59,9 +61,15 @@ class Neuron(nn.Module, ABC):
         """Spikes [T, ...] (zeros and ones in the dtype of x) from input currents x [T, ...]."""
         _check_input(x)
         v = self._first_membrane(x)
-        spikes, last = kernels.multi_step(x, v, self.rule, self.rate)
+        wanted, bins = self._wanted() if self._counting else (frozenset(), None)
+        spikes, last, seen = kernels.multi_step(
+            x, v, self.rule, self.rate, last=self.keep_state, wanted=wanted, bins=bins
+        )
         if self.keep_state:
-            self.membrane = last.detach()
+            self.membrane = last
+        if seen is not None:
+            for _, _, listener in tuple(self._counting):
+                listener(seen)
         if self._listeners:
             self._show(x.detach(), v)
         return spikes
@@ -87,6 +95,32 @@ class Neuron(nn.Module, ABC):
             yield
         finally:
             self._listeners.remove(listener)
+
+    @contextmanager
+    def statistics(
+        self, names: Iterable[str], listener: Callable[[Statistics], None], bins: Bins | None = None
+    ) -> Iterator[None]:
+        """Hand `listener` sums over each step of each call, taken while the data passes the kernel.
+
+        The names are those of `neuron/statistics.py`; sums of gradients come with the backward
+        pass, see `Statistics.when_backward`.
+
+        >>> seen = []
+        >>> neuron = IF()
+        >>> with neuron.statistics(["spikes"], seen.append):
+        ...     _ = neuron(torch.tensor([[0.75, 1.5], [0.75, 0.25]]))
+        >>> seen[0].forward["spikes"].tolist()
+        [1, 1]
+        """
+        unknown = sorted(set(names) - set(BIT))
+        if unknown:
+            raise InputError("a statistic", got=unknown[0], wanted="one of " + ", ".join(BIT))
+        entry = (frozenset(names), bins, listener)
+        self._counting.append(entry)
+        try:
+            yield
+        finally:
+            self._counting.remove(entry)
 
     def firing_bias(self, dtype: torch.dtype = torch.float32, time_steps: int = 8) -> float:
         """The smallest constant current found that makes this neuron spike at every step.
@@ -171,9 +205,17 @@ class Neuron(nn.Module, ABC):
         memo[id(self)] = copied
         return copied
 
-    def _first_membrane(self, x: Tensor) -> Tensor:
+    def _wanted(self) -> tuple[frozenset[str], Bins | None]:
+        names = frozenset().union(*(names for names, _, _ in self._counting))
+        chosen = {bins for _, bins, _ in self._counting if bins is not None}
+        if len(chosen) > 1:
+            raise InputError("the histogram's bins", got=chosen, wanted="the same for all listeners")
+        return names, next(iter(chosen), None)
+
+    def _first_membrane(self, x: Tensor) -> Tensor | None:
+        """What `keep_state` kept; None is the resting potential."""
         if self.membrane is None:
-            return equations.start(x, self.rule)
+            return None
         if self.membrane.shape != x.shape[1:]:
             raise InputError(
                 "the input of a neuron that keeps its state",
@@ -181,9 +223,10 @@ class Neuron(nn.Module, ABC):
                 wanted=f"of the kept shape {tuple(self.membrane.shape)}",
                 do="call reset_state() between unlike batches",
             )
-        return self.membrane.to(x)
+        return self.membrane.to(x.device, equations.state_dtype(x.dtype))
 
-    def _show(self, x: Tensor, v: Tensor) -> None:
+    def _show(self, x: Tensor, v: Tensor | None) -> None:
+        v = equations.start(x, self.rule) if v is None else v
         rate = None if self.rate is None else self.rate.detach()
         for step in equations.steps(x, v, self.rule, rate):
             for listener in tuple(self._listeners):

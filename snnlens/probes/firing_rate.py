@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor
 
 from snnlens.recording.probe import Probe, Sums
 from snnlens.recording.record import Column, Quantity
-from snnlens.recording.reduce import (
-    step_above_one,
-    step_elements,
-    step_max,
-    step_nonzero,
-    step_sums,
-)
+from snnlens.recording.reduce import step_elements, step_summary, step_sums
 from snnlens.sites import Site
 
 
@@ -27,6 +24,7 @@ class FiringRate(Probe):
     """
 
     name = "firing_rate"
+    statistics = frozenset({"spikes"})
     columns = {
         "total": Column(),
         "elements": Column(),
@@ -45,20 +43,21 @@ class FiringRate(Probe):
         """Zeros and ones are only counted; other signals are looked at more closely."""
         return "spikes" if _binary(site) else "other"
 
+    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
+        """A neuron layer's spikes, as the kernel counted them."""
+        return _of_spikes(found["spikes"].to(torch.float64), shape)
+
     def value(self, site: Site, x: Tensor) -> Sums:
         """Sum, count and, where it is not spikes, the counts that tell integers from ones."""
-        total, elements = step_sums(x), step_elements(x)
         if _binary(site):
-            binary = (total > 0).to(total.dtype)
-            return {"total": total, "elements": elements, "nonzero": total,
-                    "above_one": 0 * total, "largest": binary}  # fmt: skip
-        return {
-            "total": total,
-            "elements": elements,
-            "nonzero": step_nonzero(x),
-            "above_one": step_above_one(x),
-            "largest": step_max(x),
-        }
+            return _of_spikes(step_sums(x), x.shape)
+        return {"elements": step_elements(x)} | step_summary(x)
+
+
+def _of_spikes(total: Tensor, shape: torch.Size) -> Sums:
+    elements = torch.full_like(total, shape[1:].numel(), dtype=torch.int64)
+    return {"total": total, "elements": elements, "nonzero": total, "above_one": 0 * total,
+            "largest": (total > 0).to(total.dtype)}  # fmt: skip
 
 
 def _binary(site: Site) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from snnlens.recording.probe import NEURONS, Probe, Sums
 from snnlens.recording.record import Column, Quantity
-from snnlens.recording.reduce import step_elements, step_squares
+from snnlens.recording.reduce import step_squares
 from snnlens.sites import Role, Site
 
 READS: frozenset[Role] = NEURONS | {"block_input", "block_output"}
@@ -24,6 +26,7 @@ class GradientNorm(Probe):
     """
 
     name = "gradient_norm"
+    statistics = frozenset({"grad_spike_squared"})
     roles = READS
     columns = {
         "squares": Column(),
@@ -39,14 +42,21 @@ class GradientNorm(Probe):
         ),
     }
 
+    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
+        """Squares as the kernel summed them in its backward pass."""
+        return _sums(found["grad_spike_squared"], shape)
+
     def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
         """Squares per step; the batch is the second axis."""
-        squares = step_squares(grad)
-        samples = grad.shape[1] if grad.dim() > 1 else 1
-        return {
-            "squares": squares,
-            "gradients": step_elements(grad),
-            "batches": torch.full_like(squares, 1, dtype=torch.int64),
-            "samples": torch.full_like(squares, samples, dtype=torch.int64),
-            "squares_by_samples": squares * samples,
-        }
+        return _sums(step_squares(grad), grad.shape)
+
+
+def _sums(squares: Tensor, shape: torch.Size) -> Sums:
+    samples = shape[1] if len(shape) > 1 else 1
+    return {
+        "squares": squares,
+        "gradients": torch.full_like(squares, shape[1:].numel(), dtype=torch.int64),
+        "batches": torch.full_like(squares, 1, dtype=torch.int64),
+        "samples": torch.full_like(squares, samples, dtype=torch.int64),
+        "squares_by_samples": squares * samples,
+    }

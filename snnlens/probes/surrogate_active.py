@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
 
-from snnlens.neuron.equations import Step
+import torch
+from torch import Tensor
+
 from snnlens.recording.probe import NEURONS, Probe, Sums
 from snnlens.recording.record import Column, Quantity
 from snnlens.sites import Site
@@ -18,13 +20,14 @@ class SurrogateActive(Probe):
     """
 
     name = "surrogate_active"
+    statistics = frozenset({"active"})
     roles = NEURONS
     columns = {"active": Column(), "neuron_steps": Column()}
     quantities = {
         "surrogate_active": Quantity("ratio", ("active", "neuron_steps"), "share of neuron-steps")
     }
 
-    def step(self, site: Site, step: Step) -> Sums:
-        """One time step of one core neuron."""
-        active = step.surrogate.count_nonzero().reshape(1)
-        return {"active": active, "neuron_steps": torch.full_like(active, step.spike.numel())}
+    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
+        """As the kernel of a neuron of snnlens counted them."""
+        active = found["active"]
+        return {"active": active, "neuron_steps": torch.full_like(active, shape[1:].numel())}

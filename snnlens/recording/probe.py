@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from snnlens.neuron.equations import Step
@@ -21,6 +23,8 @@ class Probe(ABC):
 
     A subclass declares facts and overrides one or more of `value`, `gradient`, `block` and `step`;
     each returns a tensor per column, shaped by `axes` (by default one number per time step).
+    At the neurons of snnlens, `counted` is called instead of `value` and `gradient` with the
+    `statistics` that it names, summed inside the kernel.
     """
 
     name: ClassVar[str]
@@ -29,6 +33,7 @@ class Probe(ABC):
     columns: ClassVar[dict[str, Column]]
     quantities: ClassVar[dict[str, Quantity]] = {}
     keeps_value: ClassVar[bool] = False  # `gradient` gets the forward tensor as well
+    statistics: ClassVar[frozenset[str]] = frozenset()  # names of neuron/statistics.py
 
     def value(self, site: Site, x: Tensor) -> Sums:
         """Sums over the forward tensor x [T, B, ...] (detached)."""
@@ -36,6 +41,10 @@ class Probe(ABC):
 
     def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
         """Sums over dL/dx [T, B, ...]; x is given where `keeps_value`."""
+        raise NotImplementedError
+
+    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
+        """Sums from the kernel's, of the forward or of the backward pass; `shape` is [T, B, ...]."""
         raise NotImplementedError
 
     def block(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:
@@ -55,7 +64,7 @@ class Probe(ABC):
         return site.role in self.roles
 
     def overrides(self, method: str) -> bool:
-        """Whether the subclass has that one of the four methods."""
+        """Whether the subclass has that one of the methods."""
         return getattr(type(self), method) is not getattr(Probe, method)
 
     @classmethod

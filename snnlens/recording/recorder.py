@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Step
 from snnlens.neuron.layers import Neuron
+from snnlens.neuron.statistics import BACKWARD, FORWARD, Statistics
 from snnlens.provenance import provenance
 from snnlens.recording.probe import Probe, Sums
 from snnlens.recording.record import Column, Record
@@ -95,11 +96,14 @@ class Recorder:
         self._last: _Seen | None = None
         self._last_grad: _Seen | None = None
         self._reading: dict[tuple[str, str], list[Probe]] = {}
+        self._counted: dict[str, Statistics] = {}  # of the call that a neuron is in
         self._stack = ExitStack()
+        self._closed = False
         self._tensor_hooks: list[Handle] = []
         self._facts: dict[str, Any] = {}
 
     def __enter__(self) -> Recorder:
+        self._closed = False
         try:
             self._attach()
         except BaseException:
@@ -156,6 +160,7 @@ class Recorder:
             else:
                 self._hold(module.register_forward_hook(self._output_hook(site)))
             self._tap(module, site)
+            self._count(module, site)
 
     def _module(self, site: Site) -> nn.Module:
         try:
@@ -171,16 +176,28 @@ class Recorder:
             return
 
         def listen(step: Step) -> None:
-            for probe in probes:
+            for probe in probes if not _recomputing() else ():
                 self._add(probe, site, probe.step(site, step), at=step.t)
 
         self._stack.enter_context(module.tap(listen))
+
+    def _count(self, module: nn.Module, site: Site) -> None:
+        """Have the kernel of a neuron of snnlens sum what the probes of its output ask for."""
+        names = {name for probe in self._readers(site, "counted") for name in probe.statistics}
+        if not (names and isinstance(module, Neuron) and site.reads == "output"):
+            return
+
+        def listen(seen: Statistics) -> None:
+            self._counted[site.name] = seen
+
+        self._stack.enter_context(module.statistics(names, listen))
 
     def _hold(self, handle: Handle) -> None:
         self._stack.callback(handle.remove)
 
     def _detach(self) -> None:
         self._stack.close()
+        self._closed = True
         for handle in self._tensor_hooks:
             handle.remove()
         self._tensor_hooks.clear()
@@ -189,6 +206,8 @@ class Recorder:
     # --- observing -----------------------------------------------------------------------------
 
     def _model_called(self, module: nn.Module, args: Any) -> None:
+        if _recomputing():
+            return
         self._model_calls += 1
         self._last = None
         alive = [h for h in self._tensor_hooks if h.hooks_dict_ref() is not None]
@@ -206,7 +225,7 @@ class Recorder:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
             self._observe(site, output)
             with torch.no_grad():
-                for probe in comparing:
+                for probe in comparing if not _recomputing() else ():
                     sums = probe.block(site, module, args[0].detach(), output.detach())
                     self._add(probe, site, sums)
 
@@ -214,6 +233,9 @@ class Recorder:
 
     @torch.no_grad()
     def _observe(self, site: Site, x: Tensor) -> None:
+        counted = self._counted.pop(site.name, None)
+        if _recomputing():
+            return
         self._forward_calls[site.name] += 1
         self._shapes.setdefault(site.name, tuple(x.shape))
         if self._last is None or not self._last.is_now(x):
@@ -222,31 +244,49 @@ class Recorder:
         for probe in self._readers(site, "value"):
             key = (probe.name, probe.shares(site))
             if key not in seen.values:
-                seen.values[key] = probe.value(site, x.detach())
+                seen.values[key] = self._value(probe, site, x, counted)
             self._add(probe, site, seen.values[key])
         if x.requires_grad and self._readers(site, "gradient"):
-            self._expect_gradient(seen, site, x)
+            self._expect_gradient(seen, site, x, counted)
         self._on_site()
+
+    def _value(self, probe: Probe, site: Site, x: Tensor, counted: Statistics | None) -> Sums:
+        if counted is not None and probe.statistics & counted.forward.keys():
+            return probe.counted(site, counted.forward, x.shape)
+        return probe.value(site, x.detach()) if probe.overrides("value") else {}
 
     def _readers(self, site: Site, method: str) -> list[Probe]:
         """The probes that read this site with that method; asked at each site of each pass."""
         key = (site.name, method)
         if key not in self._reading:
-            wanting = [p for p in self.probes if p.wants(site) and p.overrides(method)]
+            wanting = [p for p in self.probes if p.wants(site) and _reads(p, method)]
             self._reading[key] = wanting
         return self._reading[key]
 
-    def _expect_gradient(self, seen: _Seen, site: Site, x: Tensor) -> None:
-        """One hook per tensor; it may be several sites, and only some need its value kept."""
+    def _expect_gradient(
+        self, seen: _Seen, site: Site, x: Tensor, counted: Statistics | None
+    ) -> None:
+        """One listener per tensor; it may be several sites, and only some need its value kept."""
         seen.gradient_sites.append(site)
         if not seen.kept and any(p.keeps_value for p in self._readers(site, "gradient")):
             seen.kept.append(x.detach())
-        if len(seen.gradient_sites) == 1:
+        if len(seen.gradient_sites) > 1:
+            return
+        if counted is not None and counted.with_backward:
+            counted.when_backward.append(self._hearing(seen.gradient_sites, seen.kept))
+        else:
             self._watch_gradient(x, seen.gradient_sites, seen.kept)
 
     def _watch_gradient(self, x: Tensor, sites: list[Site], kept: list[Tensor]) -> None:
+        self._tensor_hooks.append(x.register_hook(self._hearing(sites, kept)))
+
+    def _hearing(self, sites: list[Site], kept: list[Tensor]) -> Callable[..., None]:
+        """What a gradient is handed to: by its tensor, or by the kernel with what it summed."""
+
         @torch.no_grad()
-        def hook(grad: Tensor) -> None:
+        def hear(grad: Tensor, counted: Statistics | None = None) -> None:
+            if self._closed:
+                return
             if self._last_grad is None or not self._last_grad.is_now(grad):
                 self._last_grad = _Seen(weakref.ref(grad), _version(grad))
             reduced = self._last_grad.values  # an ADD hands one gradient to both its inputs
@@ -256,11 +296,11 @@ class Recorder:
                     value = kept[0] if probe.keeps_value else None
                     key = (probe.name, probe.shares(site) + (str(id(value)) if kept else ""))
                     if key not in reduced:
-                        reduced[key] = probe.gradient(site, grad.detach(), value)
+                        reduced[key] = _gradient(probe, site, grad, value, counted)
                     self._add(probe, site, reduced[key])
                 self._on_site()
 
-        self._tensor_hooks.append(x.register_hook(hook))
+        return hear
 
     def _add(self, probe: Probe, site: Site, sums: Sums, at: int = 0) -> None:
         if not sums:  # the probe has nothing to say of this tensor
@@ -305,6 +345,25 @@ class Recorder:
             if sums:
                 parts.append(_rows(self.network, site.name, probe.axes, sums))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _reads(probe: Probe, method: str) -> bool:
+    """Whether a probe has that method, or gets the same numbers from the kernel's."""
+    passes = {"value": FORWARD, "gradient": BACKWARD, "counted": (*FORWARD, *BACKWARD)}
+    return probe.overrides(method) or bool(probe.statistics.intersection(passes.get(method, ())))
+
+
+def _gradient(
+    probe: Probe, site: Site, grad: Tensor, value: Tensor | None, counted: Statistics | None
+) -> Sums:
+    if counted is not None and probe.statistics & counted.gradients.keys():
+        return probe.counted(site, counted.gradients, grad.shape)
+    return probe.gradient(site, grad.detach(), value) if probe.overrides("gradient") else {}
+
+
+def _recomputing() -> bool:
+    """Whether a backward pass runs: then a forward pass is a checkpoint's second one."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _parameter_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:

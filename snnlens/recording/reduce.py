@@ -1,12 +1,24 @@
-"""Reductions over all axes but time, on the device, without a host transfer: [T, ...] -> [T]."""
+"""Reductions over all axes but time, on the device, without a host transfer: [T, ...] -> [T].
+
+On a CPU they are one pass of reduce.c where it could be compiled, else plain PyTorch.
+"""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from snnlens.neuron.kernels import compiler
+from snnlens.neuron.kernels.cpu import STORAGE, THREAD_ELEMENTS
+from snnlens.neuron.kernels.layout import dense
+
+NUMBERS = 5  # of each step: sum, squares, not 0, above 1, largest
 EXACT = 4096  # so many integers of up to 4096 sum exactly in float32 (below 2^24)
 CHUNK = 1 << 17  # elements: 1 MB of float64, which stays in a core's cache
 
@@ -20,6 +32,9 @@ def step_sums(x: Tensor) -> Tensor:
     flat = _flat(x)
     if flat.dtype == torch.float64:
         return flat.sum(1)
+    found = _compiled(x, everything=True)
+    if found is not None:
+        return found[0]
     whole = flat.shape[1] // EXACT * EXACT
     if not whole:
         return flat.sum(1, dtype=torch.float32).to(torch.float64)
@@ -38,6 +53,9 @@ def step_squares(x: Tensor) -> Tensor:
     >>> step_squares(torch.full((1, 4), 1e-26)).item() > 3e-52
     True
     """
+    found = _compiled(x, everything=False)
+    if found is not None:
+        return found[1]
     flat = _flat(x)
     if flat.numel() <= CHUNK:  # one call for all steps: a small layer costs calls, not bandwidth
         wide = flat.to(torch.float64)
@@ -49,6 +67,20 @@ def step_squares(x: Tensor) -> Tensor:
             wide = buffer[: len(part)].copy_(part)
             sums[t] += torch.dot(wide, wide)
     return sums
+
+
+def step_summary(x: Tensor) -> dict[str, Tensor]:
+    """Total, nonzero, above_one and largest at each step, in one pass where that is possible.
+
+    >>> {name: n.tolist() for name, n in step_summary(torch.tensor([[0.0, 1.0, 3.0]])).items()}
+    {'total': [4.0], 'nonzero': [2], 'above_one': [1], 'largest': [3.0]}
+    """
+    found = _compiled(x, everything=True)
+    if found is None:
+        return {"total": step_sums(x), "nonzero": step_nonzero(x),
+                "above_one": step_above_one(x), "largest": step_max(x)}  # fmt: skip
+    counts = found[2:4].to(torch.int64)
+    return {"total": found[0], "nonzero": counts[0], "above_one": counts[1], "largest": found[4]}
 
 
 def step_nonzero(x: Tensor) -> Tensor:
@@ -83,6 +115,33 @@ def _counted(x: Tensor, compare: Callable[..., Tensor], number: float) -> Tensor
         for part in row.split(CHUNK):
             counts[t] += compare(part, number, out=ones[: len(part)]).sum().to(torch.int64)
     return counts
+
+
+def _compiled(x: Tensor, *, everything: bool) -> Tensor | None:
+    """float64 [5, T] from reduce.c, of which all but the squares only if `everything`."""
+    function = _function(x.dtype) if x.device.type == "cpu" else None
+    if function is None or not x.numel():
+        return None
+    x = dense(x.detach())
+    found = torch.zeros(x.shape[0], NUMBERS, dtype=torch.float64)
+    threads = torch.get_num_threads() if x.numel() >= THREAD_ELEMENTS else 1
+    size = x.numel() // x.shape[0]
+    if function(x.data_ptr(), x.shape[0], size, x.stride(0), everything, threads, found.data_ptr()):
+        raise MemoryError("the reduction found no memory for its sums")
+    return found.T
+
+
+@cache
+def _function(dtype: torch.dtype) -> Callable[..., int] | None:
+    try:
+        source = Path(__file__).with_suffix(".c")
+        library: Any = compiler.load(source, [f"STORAGE={STORAGE[dtype]}"])
+    except (KeyError, compiler.NotCompiled):  # the neurons say it, see kernels
+        return None
+    pointer, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    library.reduce.argtypes = [pointer, number, number, number, flag, flag, pointer]
+    function: Callable[..., int] = library.reduce
+    return function
 
 
 def _flat(x: Tensor) -> Tensor:
