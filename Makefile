@@ -17,12 +17,13 @@ TORCH_ARGS ?=
 CORE = $(VENV)/core.stamp
 TEST = $(VENV)/test.stamp
 NOTEBOOK = $(VENV)/notebook.stamp
+KERNELS = $(VENV)/kernels.stamp
 
-.PHONY: help setup demo test format lint types layers unit slow bench report lab clean
+.PHONY: help setup demo test format lint types layers unit test-kernels slow bench report lab clean
 .NOTPARALLEL:
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(TEST)  ## core packages and test extras into .venv; does nothing if they are there
 
@@ -49,6 +50,9 @@ layers: $(TEST)  ## who may import whom (import-linter)
 
 unit: $(TEST)  ## the tests alone; ARGS="-k name" is handed to pytest
 	$(PY) -m pytest $(ARGS)
+
+test-kernels: $(KERNELS)  ## the CUDA kernel in Triton's interpreter, and compiled for sm_90
+	TRITON_INTERPRET=1 $(PY) -m pytest -m triton tests/unit/neuron/kernels $(ARGS)
 
 slow: $(TEST)  ## the tests that take minutes
 	$(PY) -m pytest -m slow $(ARGS)
@@ -91,6 +95,11 @@ $(TEST): $(CORE) requirements/frameworks.txt
 	@$(INSTALL) --editable '.[test]'
 	@$(PIP) install --no-deps --requirement requirements/frameworks.txt
 	@$(CHECK_TORCH)
+	@touch $@
+
+$(KERNELS): $(TEST)
+	@echo "installing Triton"
+	@$(INSTALL) --no-deps "$$(grep '^triton==' constraints.txt)"
 	@touch $@
 
 $(NOTEBOOK): $(CORE)

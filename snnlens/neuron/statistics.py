@@ -22,9 +22,10 @@ from torch import Tensor
 from snnlens.neuron import equations
 from snnlens.neuron.equations import Rule
 
-FORWARD = ("spikes", "active", "histogram", "current", "current_squared")
-BACKWARD = ("grad_spike_squared", "grad_current_squared")
-BIT = {name: 1 << place for place, name in enumerate(FORWARD + BACKWARD)}
+_FORWARD = ("spikes", "active", "histogram", "current", "current_squared")
+_BACKWARD = ("grad_spike_squared", "grad_current_squared")
+FORWARD, BACKWARD = frozenset(_FORWARD), frozenset(_BACKWARD)
+BIT = {name: 1 << place for place, name in enumerate(_FORWARD + _BACKWARD)}
 COUNTS = 2  # rows of the table of counts before the histogram
 SUMS = 2
 
@@ -63,10 +64,10 @@ class Statistics:
             listener(grad, self)
 
 
-def bits(names: frozenset[str] | set[str]) -> int:
+def bits(names: frozenset[str]) -> int:
     """The names as one number, for the operators.
 
-    >>> bits({"spikes", "current"})
+    >>> bits(frozenset({"spikes", "current"}))
     9
     """
     return sum(BIT[name] for name in names)
@@ -76,12 +77,12 @@ def unpack(wanted: int, counts: Tensor, sums: Tensor) -> dict[str, Tensor]:
     """The rows of a forward pass's two tables by name."""
     found = {"spikes": counts[0], "active": counts[1], "histogram": counts[COUNTS:].T,
              "current": sums[0], "current_squared": sums[1]} if wanted else {}  # fmt: skip
-    return {name: found[name] for name in FORWARD if wanted & BIT[name]}
+    return {name: found[name] for name in _FORWARD if wanted & BIT[name]}
 
 
 def unpack_gradients(wanted: int, sums: Tensor) -> dict[str, Tensor]:
     """The rows of a backward pass's table by name."""
-    return {name: sums[row] for row, name in enumerate(BACKWARD) if wanted & BIT[name]}
+    return {name: sums[row] for row, name in enumerate(_BACKWARD) if wanted & BIT[name]}
 
 
 def measure(
@@ -89,7 +90,7 @@ def measure(
 ) -> tuple[Tensor, Tensor]:
     """The two tables of a forward pass: counts int64 [2 + bins + 2, T], sums float64 [2, T]."""
     counts, sums = tables(len(x), bins, x.device)
-    if not wanted & bits(set(FORWARD)):
+    if not wanted & bits(FORWARD):
         return counts, sums
     for step in equations.steps(x, v, rule, rate):
         current = step.current.to(torch.float64)
@@ -105,7 +106,7 @@ def measure(
 def measure_gradients(grad: Tensor, grad_x: Tensor, wanted: int) -> Tensor:
     """The table of a backward pass: float64 [2, T]."""
     sums = gradient_table(wanted, len(grad), grad.device)
-    for row, (name, y) in enumerate(zip(BACKWARD, (grad, grad_x), strict=True)):
+    for row, (name, y) in enumerate(zip(_BACKWARD, (grad, grad_x), strict=True)):
         if wanted & BIT[name]:
             sums[row] = y.to(torch.float64).square().unsqueeze(-1).flatten(1).sum(1)
     return sums

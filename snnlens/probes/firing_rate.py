@@ -43,20 +43,22 @@ class FiringRate(Probe):
         """Zeros and ones are only counted; other signals are looked at more closely."""
         return "spikes" if _binary(site) else "other"
 
-    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
+    def counted(
+        self, site: Site, found: Mapping[str, Tensor], shape: torch.Size, calls: int
+    ) -> Sums:
         """A neuron layer's spikes, as the kernel counted them."""
-        return _of_spikes(found["spikes"].to(torch.float64), shape)
+        return _of_spikes(found["spikes"].to(torch.float64), calls * shape[1:].numel())
 
     def value(self, site: Site, x: Tensor) -> Sums:
         """Sum, count and, where it is not spikes, the counts that tell integers from ones."""
         if _binary(site):
-            return _of_spikes(step_sums(x), x.shape)
+            return _of_spikes(step_sums(x), x.shape[1:].numel())
         return {"elements": step_elements(x)} | step_summary(x)
 
 
-def _of_spikes(total: Tensor, shape: torch.Size) -> Sums:
-    elements = torch.full_like(total, shape[1:].numel(), dtype=torch.int64)
-    return {"total": total, "elements": elements, "nonzero": total, "above_one": 0 * total,
+def _of_spikes(total: Tensor, elements: int) -> Sums:
+    counts = torch.full_like(total, elements, dtype=torch.int64)
+    return {"total": total, "elements": counts, "nonzero": total, "above_one": 0 * total,
             "largest": (total > 0).to(total.dtype)}  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from snnlens.recording.probe import NEURONS, Probe, Sums
 from snnlens.recording.record import Column, Quantity
-from snnlens.recording.reduce import step_squares
 from snnlens.sites import Role, Site
 
 READS: frozenset[Role] = NEURONS | {"block_input", "block_output"}
@@ -42,21 +41,17 @@ class GradientNorm(Probe):
         ),
     }
 
-    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
-        """Squares as the kernel summed them in its backward pass."""
-        return _sums(found["grad_spike_squared"], shape)
-
-    def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
+    def counted(
+        self, site: Site, found: Mapping[str, Tensor], shape: torch.Size, calls: int
+    ) -> Sums:
         """Squares per step; the batch is the second axis."""
-        return _sums(step_squares(grad), grad.shape)
-
-
-def _sums(squares: Tensor, shape: torch.Size) -> Sums:
-    samples = shape[1] if len(shape) > 1 else 1
-    return {
-        "squares": squares,
-        "gradients": torch.full_like(squares, shape[1:].numel(), dtype=torch.int64),
-        "batches": torch.full_like(squares, 1, dtype=torch.int64),
-        "samples": torch.full_like(squares, samples, dtype=torch.int64),
-        "squares_by_samples": squares * samples,
-    }
+        squares = found["grad_spike_squared"]
+        samples = shape[1] if len(shape) > 1 else 1
+        gradients = calls * shape[1:].numel()
+        return {
+            "squares": squares,
+            "gradients": torch.full_like(squares, gradients, dtype=torch.int64),
+            "batches": torch.full_like(squares, calls, dtype=torch.int64),
+            "samples": torch.full_like(squares, calls * samples, dtype=torch.int64),
+            "squares_by_samples": squares * samples,
+        }

@@ -27,7 +27,10 @@ class SurrogateActive(Probe):
         "surrogate_active": Quantity("ratio", ("active", "neuron_steps"), "share of neuron-steps")
     }
 
-    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
+    def counted(
+        self, site: Site, found: Mapping[str, Tensor], shape: torch.Size, calls: int
+    ) -> Sums:
         """As the kernel of a neuron of snnlens counted them."""
         active = found["active"]
-        return {"active": active, "neuron_steps": torch.full_like(active, shape[1:].numel())}
+        neuron_steps = torch.full_like(active, calls * shape[1:].numel())
+        return {"active": active, "neuron_steps": neuron_steps}

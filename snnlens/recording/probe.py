@@ -24,7 +24,7 @@ class Probe(ABC):
     A subclass declares facts and overrides one or more of `value`, `gradient`, `block` and `step`;
     each returns a tensor per column, shaped by `axes` (by default one number per time step).
     At the neurons of snnlens, `counted` is called instead of `value` and `gradient` with the
-    `statistics` that it names, summed inside the kernel.
+    `statistics` that it names, summed inside the kernel; grad_spike_squared is there at every site.
     """
 
     name: ClassVar[str]
@@ -43,8 +43,11 @@ class Probe(ABC):
         """Sums over dL/dx [T, B, ...]; x is given where `keeps_value`."""
         raise NotImplementedError
 
-    def counted(self, site: Site, found: Mapping[str, Tensor], shape: torch.Size) -> Sums:
-        """Sums from the kernel's, of the forward or of the backward pass; `shape` is [T, B, ...]."""
+    def counted(
+        self, site: Site, found: Mapping[str, Tensor], shape: torch.Size, calls: int
+    ) -> Sums:
+        """Sums from the kernel's, of the forward or of the backward pass, over `calls` calls with
+        tensors of one shape [T, B, ...]."""
         raise NotImplementedError
 
     def block(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from snnlens.neuron.statistics import BACKWARD, FORWARD, Statistics
 from snnlens.provenance import provenance
 from snnlens.recording.probe import Probe, Sums
 from snnlens.recording.record import Column, Record
+from snnlens.recording.reduce import step_squares
 from snnlens.sites import Site
 
 MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -48,6 +49,51 @@ def sites_of(model: nn.Module) -> list[Site]:
     return [Site(n, n, "output", "neuron") for n in neurons]
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """Which probes read a site, and how; asked once, used at each pass."""
+
+    site: Site
+    value: list[Probe]
+    gradient: list[Probe]
+    block: list[Probe]
+    step: list[Probe]
+    statistics: frozenset[str]
+    keeps_value: bool
+
+    @classmethod
+    def of(cls, site: Site, probes: Sequence[Probe]) -> _Reading:
+        """What the probes that want this site override or have the kernel sum."""
+        wanting = [p for p in probes if p.wants(site)]
+        names = frozenset(n for p in wanting for n in p.statistics)
+        gradient = [p for p in wanting if p.overrides("gradient") or p.statistics & BACKWARD]
+        return cls(
+            site,
+            value=[p for p in wanting if p.overrides("value") or p.statistics & FORWARD],
+            gradient=gradient,
+            block=[p for p in wanting if p.overrides("block")],
+            step=[p for p in wanting if p.overrides("step")],
+            statistics=names,
+            keeps_value=any(p.keeps_value for p in gradient),
+        )
+
+
+@dataclass
+class _Tally:
+    """Statistics of a probe at a site, summed over the calls of one shape."""
+
+    probe: Probe
+    site: Site
+    shape: torch.Size
+    found: dict[str, Tensor]
+    calls: int = 1
+
+    def add(self, found: dict[str, Tensor]) -> None:
+        """One more call."""
+        self.calls += 1
+        self.found = {name: old + found[name] for name, old in self.found.items()}
+
+
 @dataclass
 class _Seen:
     """The tensor that passed last: one tensor may be several sites (O^l is S^(l+1))."""
@@ -55,7 +101,8 @@ class _Seen:
     tensor: weakref.ref[Tensor]
     version: int | None
     values: dict[tuple[str, str], Sums] = field(default_factory=dict)
-    gradient_sites: list[Site] = field(default_factory=list)
+    counted: Statistics | None = None  # where it is the output of a neuron of snnlens
+    gradient_sites: list[_Reading] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
 
     def is_now(self, x: Tensor) -> bool:
@@ -95,7 +142,7 @@ class Recorder:
         self._model_calls = 0
         self._last: _Seen | None = None
         self._last_grad: _Seen | None = None
-        self._reading: dict[tuple[str, str], list[Probe]] = {}
+        self._tallies: dict[tuple[str, str, bool], _Tally] = {}
         self._counted: dict[str, Statistics] = {}  # of the call that a neuron is in
         self._stack = ExitStack()
         self._closed = False
@@ -129,6 +176,8 @@ class Recorder:
             raise NothingToRecord(
                 "the recorder must see a forward pass; got none; call the model inside `with`"
             )
+        self._settle(self._tallies.values())
+        self._tallies.clear()
         tables = {p.name: self._table(p) for p in self.probes}
         return Record(
             sites=self._site_table(),
@@ -151,16 +200,18 @@ class Recorder:
     def _attach(self) -> None:
         self._hold(self.model.register_forward_pre_hook(self._model_called))
         for site in self.sites:
+            reading = _Reading.of(site, self.probes)
             if site.role == "parameter":
-                self._watch_gradient(self.model.get_parameter(site.name), [site], [])
+                self._watch_gradient(self.model.get_parameter(site.name), [reading], [])
                 continue
             module = self._module(site)
             if site.reads == "input":
-                self._hold(module.register_forward_pre_hook(self._input_hook(site)))
+                self._hold(module.register_forward_pre_hook(self._input_hook(reading)))
             else:
-                self._hold(module.register_forward_hook(self._output_hook(site)))
-            self._tap(module, site)
-            self._count(module, site)
+                self._hold(module.register_forward_hook(self._output_hook(reading)))
+            if isinstance(module, Neuron):
+                self._tap(module, reading)
+                self._count(module, reading)
 
     def _module(self, site: Site) -> nn.Module:
         try:
@@ -170,27 +221,22 @@ class Recorder:
                 f"the module of site {site.name}", got=site.module, wanted="a part of the model"
             ) from None
 
-    def _tap(self, module: nn.Module, site: Site) -> None:
-        probes = self._readers(site, "step")
-        if not (probes and isinstance(module, Neuron)):
-            return
-
+    def _tap(self, module: Neuron, reading: _Reading) -> None:
         def listen(step: Step) -> None:
-            for probe in probes if not _recomputing() else ():
-                self._add(probe, site, probe.step(site, step), at=step.t)
+            for probe in reading.step if not _recomputing() else ():
+                self._add(probe, reading.site, probe.step(reading.site, step), at=step.t)
 
-        self._stack.enter_context(module.tap(listen))
+        if reading.step:
+            self._stack.enter_context(module.tap(listen))
 
-    def _count(self, module: nn.Module, site: Site) -> None:
-        """Have the kernel of a neuron of snnlens sum what the probes of its output ask for."""
-        names = {name for probe in self._readers(site, "counted") for name in probe.statistics}
-        if not (names and isinstance(module, Neuron) and site.reads == "output"):
-            return
+    def _count(self, module: Neuron, reading: _Reading) -> None:
+        """Have the kernel sum what the probes of this neuron's output ask for."""
 
         def listen(seen: Statistics) -> None:
-            self._counted[site.name] = seen
+            self._counted[reading.site.name] = seen
 
-        self._stack.enter_context(module.statistics(names, listen))
+        if reading.statistics and reading.site.reads == "output":
+            self._stack.enter_context(module.statistics(reading.statistics, listen))
 
     def _hold(self, handle: Handle) -> None:
         self._stack.callback(handle.remove)
@@ -213,74 +259,68 @@ class Recorder:
         alive = [h for h in self._tensor_hooks if h.hooks_dict_ref() is not None]
         self._tensor_hooks = alive
 
-    def _input_hook(self, site: Site) -> Callable[..., None]:
+    def _input_hook(self, reading: _Reading) -> Callable[..., None]:
         def hook(_module: nn.Module, args: tuple[Any, ...]) -> None:
-            self._observe(site, args[0])
+            self._observe(reading, args[0])
 
         return hook
 
-    def _output_hook(self, site: Site) -> Callable[..., None]:
-        comparing = self._readers(site, "block")
+    def _output_hook(self, reading: _Reading) -> Callable[..., None]:
+        site = reading.site
 
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            self._observe(site, output)
+            self._observe(reading, output)
+            if not reading.block or _recomputing():
+                return
             with torch.no_grad():
-                for probe in comparing if not _recomputing() else ():
+                for probe in reading.block:
                     sums = probe.block(site, module, args[0].detach(), output.detach())
                     self._add(probe, site, sums)
 
         return hook
 
     @torch.no_grad()
-    def _observe(self, site: Site, x: Tensor) -> None:
+    def _observe(self, reading: _Reading, x: Tensor) -> None:
+        site = reading.site
         counted = self._counted.pop(site.name, None)
         if _recomputing():
             return
         self._forward_calls[site.name] += 1
         self._shapes.setdefault(site.name, tuple(x.shape))
         if self._last is None or not self._last.is_now(x):
-            self._last = _Seen(weakref.ref(x), _version(x))
-        seen = self._last
-        for probe in self._readers(site, "value"):
-            key = (probe.name, probe.shares(site))
-            if key not in seen.values:
-                seen.values[key] = self._value(probe, site, x, counted)
-            self._add(probe, site, seen.values[key])
-        if x.requires_grad and self._readers(site, "gradient"):
-            self._expect_gradient(seen, site, x, counted)
+            self._last = _Seen(weakref.ref(x), _version(x), counted=counted)
+        for probe in reading.value:
+            self._take_value(probe, site, x, self._last)
+        if x.requires_grad and reading.gradient:
+            self._expect_gradient(self._last, reading, x)
         self._on_site()
 
-    def _value(self, probe: Probe, site: Site, x: Tensor, counted: Statistics | None) -> Sums:
-        if counted is not None and probe.statistics & counted.forward.keys():
-            return probe.counted(site, counted.forward, x.shape)
-        return probe.value(site, x.detach()) if probe.overrides("value") else {}
+    def _take_value(self, probe: Probe, site: Site, x: Tensor, seen: _Seen) -> None:
+        if seen.counted is not None and probe.statistics & seen.counted.forward.keys():
+            self._tally(probe, site, x.shape, seen.counted.forward)
+        elif probe.overrides("value"):
+            key = (probe.name, probe.shares(site))
+            if key not in seen.values:
+                seen.values[key] = probe.value(site, x.detach())
+            self._add(probe, site, seen.values[key])
 
-    def _readers(self, site: Site, method: str) -> list[Probe]:
-        """The probes that read this site with that method; asked at each site of each pass."""
-        key = (site.name, method)
-        if key not in self._reading:
-            wanting = [p for p in self.probes if p.wants(site) and _reads(p, method)]
-            self._reading[key] = wanting
-        return self._reading[key]
-
-    def _expect_gradient(
-        self, seen: _Seen, site: Site, x: Tensor, counted: Statistics | None
-    ) -> None:
+    def _expect_gradient(self, seen: _Seen, reading: _Reading, x: Tensor) -> None:
         """One listener per tensor; it may be several sites, and only some need its value kept."""
-        seen.gradient_sites.append(site)
-        if not seen.kept and any(p.keeps_value for p in self._readers(site, "gradient")):
+        seen.gradient_sites.append(reading)
+        if not seen.kept and reading.keeps_value:
             seen.kept.append(x.detach())
         if len(seen.gradient_sites) > 1:
             return
-        if counted is not None and counted.with_backward:
-            counted.when_backward.append(self._hearing(seen.gradient_sites, seen.kept))
+        if seen.counted is not None and seen.counted.with_backward:
+            hear = self._hearing(seen.gradient_sites, seen.kept)
+            seen.counted.when_backward.append(hear)
         else:
             self._watch_gradient(x, seen.gradient_sites, seen.kept)
 
-    def _watch_gradient(self, x: Tensor, sites: list[Site], kept: list[Tensor]) -> None:
+    def _watch_gradient(self, x: Tensor, sites: list[_Reading], kept: list[Tensor]) -> None:
         self._tensor_hooks.append(x.register_hook(self._hearing(sites, kept)))
 
-    def _hearing(self, sites: list[Site], kept: list[Tensor]) -> Callable[..., None]:
+    def _hearing(self, sites: list[_Reading], kept: list[Tensor]) -> Callable[..., None]:
         """What a gradient is handed to: by its tensor, or by the kernel with what it summed."""
 
         @torch.no_grad()
@@ -289,18 +329,50 @@ class Recorder:
                 return
             if self._last_grad is None or not self._last_grad.is_now(grad):
                 self._last_grad = _Seen(weakref.ref(grad), _version(grad))
-            reduced = self._last_grad.values  # an ADD hands one gradient to both its inputs
-            for site in sites:
-                self._gradient_calls[site.name] += 1
-                for probe in self._readers(site, "gradient"):
-                    value = kept[0] if probe.keeps_value else None
-                    key = (probe.name, probe.shares(site) + (str(id(value)) if kept else ""))
-                    if key not in reduced:
-                        reduced[key] = _gradient(probe, site, grad, value, counted)
-                    self._add(probe, site, reduced[key])
+            self._last_grad.counted = counted or self._last_grad.counted
+            for reading in sites:
+                self._gradient_calls[reading.site.name] += 1
+                for probe in reading.gradient:
+                    self._take_gradient(probe, reading.site, grad, kept)
                 self._on_site()
 
         return hear
+
+    def _take_gradient(self, probe: Probe, site: Site, grad: Tensor, kept: list[Tensor]) -> None:
+        seen = self._last_grad
+        assert seen is not None
+        names = probe.statistics & BACKWARD
+        if names:
+            seen.counted = seen.counted or _by_hook(grad)
+            if names <= seen.counted.gradients.keys():
+                self._tally(probe, site, grad.shape, seen.counted.gradients, backward=True)
+                return
+        if probe.overrides("gradient"):
+            value = kept[0] if probe.keeps_value else None
+            key = (probe.name, probe.shares(site) + (str(id(value)) if kept else ""))
+            if key not in seen.values:  # an ADD hands one gradient to both its inputs
+                seen.values[key] = probe.gradient(site, grad.detach(), value)
+            self._add(probe, site, seen.values[key])
+
+    def _tally(
+        self, probe: Probe, site: Site, shape: torch.Size, found: dict[str, Tensor],
+        *, backward: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep the statistics as they are; the probe makes its columns of them in the end."""
+        key = (probe.name, site.name, backward)
+        old = self._tallies.get(key)
+        if old is not None and old.shape == shape:
+            old.add(found)
+            return
+        own = {name: found[name] for name in probe.statistics if name in found}
+        self._tallies[key] = _Tally(probe, site, shape, own)
+        if old is not None:
+            self._settle([old])
+
+    def _settle(self, tallies: Iterable[_Tally]) -> None:
+        for tally in tallies:
+            sums = tally.probe.counted(tally.site, tally.found, tally.shape, tally.calls)
+            self._add(tally.probe, tally.site, sums)
 
     def _add(self, probe: Probe, site: Site, sums: Sums, at: int = 0) -> None:
         if not sums:  # the probe has nothing to say of this tensor
@@ -347,18 +419,9 @@ class Recorder:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _reads(probe: Probe, method: str) -> bool:
-    """Whether a probe has that method, or gets the same numbers from the kernel's."""
-    passes = {"value": FORWARD, "gradient": BACKWARD, "counted": (*FORWARD, *BACKWARD)}
-    return probe.overrides(method) or bool(probe.statistics.intersection(passes.get(method, ())))
-
-
-def _gradient(
-    probe: Probe, site: Site, grad: Tensor, value: Tensor | None, counted: Statistics | None
-) -> Sums:
-    if counted is not None and probe.statistics & counted.gradients.keys():
-        return probe.counted(site, counted.gradients, grad.shape)
-    return probe.gradient(site, grad.detach(), value) if probe.overrides("gradient") else {}
+def _by_hook(grad: Tensor) -> Statistics:
+    """What the kernel sums of a gradient, of one that no kernel sees."""
+    return Statistics({}, gradients={"grad_spike_squared": step_squares(grad)})
 
 
 def _recomputing() -> bool:

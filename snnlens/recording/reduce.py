@@ -32,7 +32,7 @@ def step_sums(x: Tensor) -> Tensor:
     flat = _flat(x)
     if flat.dtype == torch.float64:
         return flat.sum(1)
-    found = _compiled(x, everything=True)
+    found = _compiled(x, squares=False)
     if found is not None:
         return found[0]
     whole = flat.shape[1] // EXACT * EXACT
@@ -53,7 +53,7 @@ def step_squares(x: Tensor) -> Tensor:
     >>> step_squares(torch.full((1, 4), 1e-26)).item() > 3e-52
     True
     """
-    found = _compiled(x, everything=False)
+    found = _compiled(x, squares=True)
     if found is not None:
         return found[1]
     flat = _flat(x)
@@ -75,7 +75,7 @@ def step_summary(x: Tensor) -> dict[str, Tensor]:
     >>> {name: n.tolist() for name, n in step_summary(torch.tensor([[0.0, 1.0, 3.0]])).items()}
     {'total': [4.0], 'nonzero': [2], 'above_one': [1], 'largest': [3.0]}
     """
-    found = _compiled(x, everything=True)
+    found = _compiled(x, squares=False)
     if found is None:
         return {"total": step_sums(x), "nonzero": step_nonzero(x),
                 "above_one": step_above_one(x), "largest": step_max(x)}  # fmt: skip
@@ -117,8 +117,8 @@ def _counted(x: Tensor, compare: Callable[..., Tensor], number: float) -> Tensor
     return counts
 
 
-def _compiled(x: Tensor, *, everything: bool) -> Tensor | None:
-    """float64 [5, T] from reduce.c, of which all but the squares only if `everything`."""
+def _compiled(x: Tensor, *, squares: bool) -> Tensor | None:
+    """float64 [5, T] from reduce.c, either its squares or the rest."""
     function = _function(x.dtype) if x.device.type == "cpu" else None
     if function is None or not x.numel():
         return None
@@ -126,7 +126,7 @@ def _compiled(x: Tensor, *, everything: bool) -> Tensor | None:
     found = torch.zeros(x.shape[0], NUMBERS, dtype=torch.float64)
     threads = torch.get_num_threads() if x.numel() >= THREAD_ELEMENTS else 1
     size = x.numel() // x.shape[0]
-    if function(x.data_ptr(), x.shape[0], size, x.stride(0), everything, threads, found.data_ptr()):
+    if function(x.data_ptr(), x.shape[0], size, x.stride(0), squares, threads, found.data_ptr()):
         raise MemoryError("the reduction found no memory for its sums")
     return found.T
 

@@ -63,7 +63,8 @@ def which(x: Tensor, rule: Rule) -> tuple[str, str]:
     if chosen == "reference":
         return "reference", "as was asked"
     name = chosen if chosen != "auto" else "cuda" if x.is_cuda else "cpu"
-    reason = _fast(name).why_not(x, rule)
+    module = _fast(name)
+    reason = module if isinstance(module, str) else module.why_not(x, rule)
     if not reason:
         return name, "as was asked" if chosen != "auto" else f"{x.dtype} on {x.device.type}"
     if chosen != "auto":
@@ -101,7 +102,7 @@ def multi_step(
         return spikes, end, None
     seen = Statistics(statistics.unpack(bits, counts, sums))
     node: Any = spikes.grad_fn
-    if node is not None and bits & statistics.bits(set(statistics.BACKWARD)):
+    if node is not None and bits & statistics.bits(statistics.BACKWARD):
         node.statistics, seen.with_backward = seen, True
     return spikes, end, seen
 
@@ -138,18 +139,23 @@ def _backward(
 def _backend(x: Tensor, rule: Rule) -> ModuleType:
     name, reason = which(x, rule)
     if name != "reference":
-        return _fast(name)
+        module = _fast(name)
+        assert isinstance(module, ModuleType)
+        return module
     if x.dtype != torch.float64 and _chosen[0] == "auto":
         _say_once(reason)
     return reference
 
 
 @cache
-def _fast(name: str) -> ModuleType:
+def _fast(name: str) -> ModuleType | str:
+    """The backend of that name, or why there is none."""
     if name == "cpu":
         return cpu
-    from snnlens.neuron.kernels import cuda
-
+    try:
+        from snnlens.neuron.kernels import cuda
+    except ImportError as error:
+        return f"Triton cannot be imported: {error}"
     return cuda
 
 
@@ -193,7 +199,7 @@ class _MultiStep(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int,
                 edges: list[float]) -> tuple[Tensor, ...]:  # fmt: skip
         ctx.save_for_backward(x, v, rate)
-        ctx.key, ctx.wanted = key, wanted & statistics.bits(set(statistics.BACKWARD))
+        ctx.key, ctx.wanted = key, wanted & statistics.bits(statistics.BACKWARD)
         output = _below("neuron_forward", x, v, rate, key, wanted, edges)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)

@@ -53,6 +53,7 @@ enum { LANES = 128, COLUMNS = 64 };  /* neurons in a column, columns in a block 
 enum { AHEAD = 8, LINE = 64 };       /* rows to fetch ahead, bytes in a line of the cache */
 
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 #define EACH_LANE _Pragma("omp simd") for (int i = 0; i < LANES; i++)
 #define ROW(name) float name[LANES] __attribute__((aligned(LINE)))
 
@@ -185,6 +186,13 @@ INLINE void store(stored *to, const float *row, int n, int stream) {
 #endif
 }
 
+/* Streamed stores are seen by other threads only after a fence. */
+INLINE void fence(void) {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
 INLINE void prefetch(const stored *row) {
     for (size_t k = 0; k < LANES * sizeof *row; k += LINE) __builtin_prefetch((const char *)row + k);
 }
@@ -195,31 +203,30 @@ INLINE void ahead(const stored *x, int64_t stride, int64_t t, int64_t steps) {
     prefetch(later < steps ? x + later * stride : x + (later - steps) * stride + LANES);
 }
 
-/* Sums over the n neurons of a row in 16 strands, added in their order. */
-INLINE double strands(const double strand[16]) {
+/* Sums over the n neurons of a row, in two strands. */
+static NOINLINE double sum_squares(const float *a, int n) {
+    double one = 0, two = 0;
+    if (n == LANES) {
+#pragma omp simd reduction(+ : one, two)
+        for (int i = 0; i < LANES / 2; i++) {
+            one += (double)a[i] * (double)a[i];
+            two += (double)a[i + LANES / 2] * (double)a[i + LANES / 2];
+        }
+    } else for (int i = 0; i < n; i++) one += (double)a[i] * (double)a[i];
+    return one + two;
+}
+
+static NOINLINE double sum(const float *a, int n) {
     double sum = 0;
-    for (int k = 0; k < 16; k++) sum += strand[k];
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < n; i++) sum += (double)a[i];
     return sum;
-}
-
-INLINE double sum_products(const float *a, const float *b, int n) {
-    double strand[16] = {0};
-    for (int i = 0; i + 16 <= n; i += 16)
-        _Pragma("omp simd") for (int k = 0; k < 16; k++)
-            strand[k] += (double)a[i + k] * (double)b[i + k];
-    for (int i = n / 16 * 16; i < n; i++) strand[i % 16] += (double)a[i] * (double)b[i];
-    return strands(strand);
-}
-
-INLINE double sum(const float *a, int n) {
-    double strand[16] = {0};
-    for (int i = 0; i < n; i++) strand[i % 16] += (double)a[i];
-    return strands(strand);
 }
 
 INLINE int64_t nonzero(const float *a, int n) {
     int32_t count = 0;
-    _Pragma("omp simd reduction(+ : count)") for (int i = 0; i < n; i++) count += a[i] != 0.0f;
+#pragma omp simd reduction(+ : count)
+    for (int i = 0; i < n; i++) count += a[i] != 0.0f;
     return count;
 }
 
@@ -237,8 +244,8 @@ INLINE void begin(float *v, int64_t at, int n, const Job *j) {
     for (int i = 0; i < LANES; i++) v[i] = j->first && i < n ? j->first[at + i] : j->rest;
 }
 
-INLINE void measure(const float *x, const float *h, const float *s, int n, int64_t t, const Job *j,
-                    Table table) {
+static NOINLINE void measure(const float *x, const float *h, const float *s, int n, int64_t t,
+                             const Job *j, Table table) {
     if (j->wanted & SPIKES) table.counts[SPIKES_ROW * j->steps + t] += nonzero(s, n);
     if (j->wanted & ACTIVE) {
         ROW(slope);
@@ -248,10 +255,10 @@ INLINE void measure(const float *x, const float *h, const float *s, int n, int64
     if (j->wanted & HISTOGRAM) bin(h, n, t, j, table.counts + HISTOGRAM_ROW * j->steps);
     if (j->wanted & CURRENT) table.sums[CURRENT_ROW * j->steps + t] += sum(x, n);
     if (j->wanted & CURRENT_SQUARED)
-        table.sums[CURRENT_SQUARED_ROW * j->steps + t] += sum_products(x, x, n);
+        table.sums[CURRENT_SQUARED_ROW * j->steps + t] += sum_squares(x, n);
 }
 
-static void forward_column(int64_t at, int n, const Job *j, Table table) {
+INLINE void forward_column(int64_t at, int n, const Job *j, Table table) {
     ROW(v); ROW(h); ROW(s); ROW(widened);
     begin(v, at, n, j);
     for (int64_t t = 0; t < j->steps; t++) {
@@ -268,24 +275,19 @@ static void forward_column(int64_t at, int n, const Job *j, Table table) {
     if (j->last) memcpy(j->last + at, v, (size_t)n * sizeof *v);
 }
 
-/* dL/dH from dL/dS and, but for the last step, g_V = dL/dV. */
-INLINE void through_spike(float *grad_h, const float *grad_s, const float *grad_v, const float *h,
-                          int is_last, const Job *j) {
+/* One step back: from dL/dS, H and, but for the last step, g_V = dL/dV to dL/dH, to dL/dX in the
+   place of H, and to g_V of the step before. */
+INLINE void step_back(const float *grad_s, float *grad_v, float *grad_h, float *h, int is_last,
+                      const Job *j) {
     EACH_LANE {
-        float s = fire(h[i], j), grad = grad_s[i], kept = 0.0f;
-        if (!is_last) kept = HARD ? grad_v[i] - grad_v[i] * s : grad_v[i];
+        float s = fire(h[i], j), slope = sigma(h[i] - j->threshold, j), grad = grad_s[i];
         if (!is_last && !DETACH) grad += grad_v[i] * (HARD ? j->rest - h[i] : -j->threshold);
-        grad = grad * sigma(h[i] - j->threshold, j);
-        grad_h[i] = is_last ? grad : grad + kept;
-    }
-}
-
-/* dL/dX and g_V of the step before from dL/dH. */
-INLINE void through_charge(float *grad_x, float *grad_v, const float *grad_h, const Job *j) {
-    EACH_LANE {
-        float through = CHARGE == IF ? 0.0f : per_tau(grad_h[i], j->tau);
-        grad_x[i] = CHARGE != IF && DECAY ? through : grad_h[i];
-        grad_v[i] = CHARGE == IF ? grad_h[i] : grad_h[i] - through;
+        grad = grad * slope;
+        if (!is_last) grad += HARD ? grad_v[i] - grad_v[i] * s : grad_v[i];
+        if (CHARGE == RATE) grad_h[i] = grad;
+        float through = CHARGE == IF ? 0.0f : per_tau(grad, j->tau);
+        grad_v[i] = CHARGE == IF ? grad : grad - through;
+        h[i] = CHARGE != IF && DECAY ? through : grad;
     }
 }
 
@@ -300,43 +302,62 @@ INLINE double through_rate(const float *grad_h, const float *x, const float *bef
     return sum(product, n);
 }
 
-static void backward_column(int64_t at, int n, const Job *j, Table table, float *h) {
-    ROW(v); ROW(grad_v); ROW(grad_h); ROW(grad_x); ROW(widened); ROW(widened_x);
+/* Of dL/dS, and of dL/dX [T, LANES] as it lies in memory. */
+static NOINLINE void measure_gradients(int64_t at, int n, const Job *j, Table table, float *grad_x) {
+    ROW(widened);
+    for (int64_t t = 0; t < j->steps; t++) {
+        float *row = grad_x + t * LANES;
+        const float *grad_s = load(widened, j->grad + t * j->grad_stride + at, n);
+        if (j->wanted & GRAD_SPIKE_SQUARED)
+            table.sums[GRAD_SPIKE_ROW * j->steps + t] += sum_squares(grad_s, n);
+        if (j->wanted & GRAD_CURRENT_SQUARED) {
+            EACH_LANE row[i] = widen(narrow(row[i]));  /* as it lies in memory */
+            table.sums[GRAD_CURRENT_ROW * j->steps + t] += sum_squares(row, n);
+        }
+    }
+}
+
+/* `rows` [T, LANES] holds H, and from the last step on dL/dX in its place. */
+INLINE void backward_column(int64_t at, int n, const Job *j, Table table, float *rows) {
+    ROW(v); ROW(grad_v); ROW(grad_h); ROW(widened); ROW(widened_x);
     begin(v, at, n, j);
     for (int64_t t = 0; t < j->steps; t++) {
         ahead(j->x + at, j->x_stride, t, j->steps);
         if (t + AHEAD >= j->steps) prefetch(j->grad + t * j->grad_stride + at);
         const float *x = load(widened, j->x + t * j->x_stride + at, n);
-        float *now = h + t * LANES;
+        float *h = rows + t * LANES;
         EACH_LANE {
-            now[i] = charge(v[i], x[i], j);
-            v[i] = reset(now[i], fire(now[i], j), j);
+            h[i] = charge(v[i], x[i], j);
+            v[i] = reset(h[i], fire(h[i], j), j);
         }
     }
     for (int64_t t = j->steps - 1; t >= 0; t--) {
-        const float *now = h + t * LANES, *before = now - LANES;
+        float *h = rows + t * LANES, *before = h - LANES;
         if (t >= AHEAD) prefetch(j->grad + (t - AHEAD) * j->grad_stride + at);
         const float *grad_s = load(widened, j->grad + t * j->grad_stride + at, n);
-        if (t == j->steps - 1) through_spike(grad_h, grad_s, grad_v, now, 1, j);
-        else through_spike(grad_h, grad_s, grad_v, now, 0, j);
-        through_charge(grad_x, grad_v, grad_h, j);
-        store(j->out + t * j->neurons + at, grad_x, n, j->stream);
-        if (j->wanted & GRAD_SPIKE_SQUARED)
-            table.sums[GRAD_SPIKE_ROW * j->steps + t] += sum_products(grad_s, grad_s, n);
-        if (j->wanted & GRAD_CURRENT_SQUARED) {
-            EACH_LANE grad_x[i] = widen(narrow(grad_x[i]));  /* as it lies in memory */
-            table.sums[GRAD_CURRENT_ROW * j->steps + t] += sum_products(grad_x, grad_x, n);
-        }
+        if (t == j->steps - 1) step_back(grad_s, grad_v, grad_h, h, 1, j);
+        else step_back(grad_s, grad_v, grad_h, h, 0, j);
         if (CHARGE == RATE && j->wanted & GRAD_RATE) {
             if (t == 0) begin(v, at, n, j);
             else { EACH_LANE v[i] = reset(before[i], fire(before[i], j), j); }
             const float *x = load(widened_x, j->x + t * j->x_stride + at, n);
             table.sums[GRAD_RATE_ROW * j->steps + t] += through_rate(grad_h, x, v, n, j);
         }
+        store(j->out + t * j->neurons + at, h, n, j->stream);
     }
+    if (j->wanted & (GRAD_SPIKE_SQUARED | GRAD_CURRENT_SQUARED))
+        measure_gradients(at, n, j, table, rows);
 }
 
 /* --- all columns ------------------------------------------------------------------------------ */
+
+/* A whole column and the last, shorter one are compiled apart: with a fixed n all loops are vectors. */
+INLINE void run_column(int64_t at, int n, int is_backward, const Job *j, Table table, float *rows) {
+    if (is_backward && n == LANES) backward_column(at, LANES, j, table, rows);
+    else if (is_backward) backward_column(at, n, j, table, rows);
+    else if (n == LANES) forward_column(at, LANES, j, table);
+    else forward_column(at, n, j, table);
+}
 
 /* One pass over all blocks, each with a table of its own. 0, or 1 where memory is short. */
 INLINE int run(const Job *j, int is_backward, int64_t counts, int64_t sums) {
@@ -352,9 +373,9 @@ INLINE int run(const Job *j, int is_backward, int64_t counts, int64_t sums) {
         int64_t end = (block + 1) * size < j->neurons ? (block + 1) * size : j->neurons;
         for (int64_t at = block * size; at < end; at += LANES) {
             int n = end - at < LANES ? (int)(end - at) : LANES;
-            if (is_backward) backward_column(at, n, j, own, h + omp_get_thread_num() * rows);
-            else forward_column(at, n, j, own);
+            run_column(at, n, is_backward, j, own, h + omp_get_thread_num() * rows);
         }
+        fence();
     }
     for (int64_t i = 0; !failed && i < tables * counts; i++) j->counts[i % counts] += all_counts[i];
     for (int64_t i = 0; !failed && i < tables * sums; i++) j->sums[i % sums] += all_sums[i];

@@ -26,8 +26,8 @@ from tests.unit.neuron.kernels.rules import (
 )
 
 BINS = Bins(lowest=-1.0, width=0.125, count=24)
-FORWARD = statistics.bits(set(statistics.FORWARD))
-BACKWARD = statistics.bits(set(statistics.BACKWARD))
+FORWARD = statistics.bits(statistics.FORWARD)
+BACKWARD = statistics.bits(statistics.BACKWARD)
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ def test_what_is_not_a_number_propagates_as_in_the_reference(reset: str, detach:
 
 def test_a_histogram_counts_what_is_not_a_number_above() -> None:
     x = torch.tensor([[math.nan, math.inf, -math.inf, 0.0, 0.99, -0.01]])
-    counts = cpu.forward(x, None, Rule(), None, wanted=statistics.bits({"histogram"}),
+    counts = cpu.forward(x, None, Rule(), None, wanted=statistics.bits(frozenset({"histogram"})),
                          bins=Bins(0.0, 0.5, 2))[2]  # fmt: skip
     assert counts[2:, 0].tolist() == [2, 1, 1, 2]
     assert counts[:2].sum() == 0  # nothing that was not asked for
