@@ -93,6 +93,8 @@ def multi_step(
         wanted: names of `neuron/statistics.py`.
         bins: of the histogram of H.
     """
+    if v is not None:
+        _check_membrane(v, x)
     bins = bins or Bins()
     bits = statistics.bits(wanted) if wanted else 0
     edges = [bins.lowest, bins.width, float(bins.count)] if bins.count else []
@@ -105,6 +107,15 @@ def multi_step(
     if node is not None and bits & statistics.bits(statistics.BACKWARD):
         node.statistics, seen.with_backward = seen, True
     return spikes, end, seen
+
+
+def _check_membrane(v: Tensor, x: Tensor) -> None:
+    wanted = f"{equations.state_dtype(x.dtype)} on {x.device}, shaped {list(x.shape[1:])}"
+    got = f"{v.dtype} on {v.device}, shaped {list(v.shape)}"
+    if got != wanted:
+        error = InputError("the first membrane", got="", wanted=wanted)
+        error.args = (f"the first membrane must be {wanted}; got {got}",)
+        raise error
 
 
 # --- the operators -------------------------------------------------------------------------------

@@ -5,15 +5,18 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from snnlens import registry
 from snnlens.errors import InputError, NothingToRecord
-from snnlens.models.resnet import ResNet
+from snnlens.models.resnet import Block, ResNet
 from snnlens.neuron.equations import Step
 from snnlens.neuron.layers import IF, LIF, PLIF, Neuron
 from snnlens.neuron.surrogate import Rectangular
@@ -583,3 +586,43 @@ def test_a_tensor_changed_in_place_is_read_again() -> None:
         model(x).sum().backward()
     norm = recorder.frame().set_index("site").loc["o", "gradient_norm"]
     assert norm == pytest.approx(3 * math.sqrt(8))
+
+
+def test_a_checkpointed_block_is_counted_once() -> None:
+    """Its second forward pass, inside the backward pass, is not seen."""
+    tables = []
+    for checkpointed in (False, True):
+        model = brute.small("sew", "add")
+        if checkpointed:
+            _checkpoint_blocks(model)
+        with Recorder(model, all_probes()) as recorder:
+            brute.loss(model, brute.batch()).backward()
+        tables.append(recorder.record())
+    plain, again = tables
+    assert plain.sites["gradient_calls"].sum() > 0
+    pd.testing.assert_frame_equal(plain.sites, again.sites)
+    for name in ("firing_rate", "gradient_norm"):
+        pd.testing.assert_frame_equal(plain.tables[name], again.tables[name])
+
+
+def _checkpoint_blocks(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, Block):
+            run = module.branch
+            module.branch = partial(checkpoint, run, use_reentrant=False)  # type: ignore[method-assign]
+
+
+def test_a_probe_of_gradients_alone_hears_those_of_neurons() -> None:
+    """No statistic is asked for, so the kernel has nothing to tell: a hook does."""
+
+    class Largest(Probe):
+        name = "largest_gradient"
+        columns = {"largest": Column("max", "max")}
+
+        def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
+            return {"largest": grad.flatten(1).amax(1)}
+
+    neuron, x = IF(), torch.rand(3, 4).requires_grad_()
+    with Recorder(neuron, [Largest()]) as recorder:
+        (neuron(x) * torch.arange(1.0, 5)).sum().backward()
+    assert recorder.record().tables["largest_gradient"]["largest"].tolist() == [4.0, 4.0, 4.0]
