@@ -1,105 +1,124 @@
-"""What recording costs, paired: the same model bare and recorded in turn, in one process.
+"""The benchmark: the neuron core and recording against the peers, paired, each in its process.
 
-Writes reports/benchmarks/recording.json and a Markdown table. `--quick` proves that it runs.
-Times on a shared machine drift: only the ratio within a pair is reported.
+    python benchmarks/run.py            everything, about 25 minutes; writes reports/benchmarks/
+    python benchmarks/run.py --quick    one small case of each, to prove that it runs
+
+Times on a shared machine drift: each number is a ratio of two times in one round, with the median
+and the quartiles over the rounds. Bandwidth is that of torch's copy and add in the same rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import platform
-import statistics
-import time
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
-import snnlens
-from snnlens.models.resnet import ResNet
-from snnlens.provenance import provenance
-
-CASES = {"sew18-64px": (18, 64, 4), "sew152-32px": (152, 32, 2), "sew152-64px": (152, 64, 8)}
-
-
-def one_pass(model: ResNet, x: Tensor, y: Tensor, *, recorded: bool) -> float:
-    """Seconds of one forward and backward pass."""
-    begin = time.perf_counter()
-    if recorded:
-        with snnlens.record(model):
-            functional.cross_entropy(model(x), y).backward()
-    else:
-        functional.cross_entropy(model(x), y).backward()
-    return time.perf_counter() - begin
-
-
-def compare(depth: int, size: int, batch: int, pairs: int, *, frozen: bool) -> dict[str, object]:
-    """Ratios recorded / bare, the order swapped from pair to pair."""
-    model = snnlens.resnet(depth, classes=10, seed=0).requires_grad_(not frozen)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, 3, size, size, generator=generator).requires_grad_()
-    y = torch.randint(10, (batch,), generator=generator)
-    one_pass(model, x, y, recorded=False)
-    one_pass(model, x, y, recorded=True)
-    ratios, bare = [], []
-    for pair in range(pairs):
-        gc.collect()
-        seconds = {r: one_pass(model, x, y, recorded=r) for r in (pair % 2 == 0, pair % 2 == 1)}
-        ratios.append(seconds[True] / seconds[False])
-        bare.append(seconds[False])
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return {
-        "depth": depth, "image_size": size, "batch": batch, "time_steps": 4, "pairs": pairs,
-        "weights_frozen": frozen, "threads": torch.get_num_threads(),
-        "ratio_median": middle, "ratio_quartiles": [low, high],
-        "bare_seconds_median": statistics.median(bare),
-    }  # fmt: skip
+PEAKS = ("SpikingJelly", "exact", "lean", "checkpoint", "bfloat16")
+ROUNDS = {"neurons": 9, "calls": 9, "recording": 9, "networks": 7}
 
 
 def main() -> None:
-    """Every case, with and without weight gradients."""
+    """All parts, or one of them in this process."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one small case, two pairs")
-    parser.add_argument("--pairs", type=int, default=11)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="one small case of each part")
+    parser.add_argument("--part", help=f"only one: {', '.join([*ROUNDS, 'peak'])}")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", type=Path, default=Path("reports/benchmarks"))
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    cases = {"sew18-32px": (18, 32, 2)} if options.quick else CASES
-    pairs = 2 if options.quick else options.pairs
-    results = [
-        {"case": name} | compare(*case, pairs, frozen=frozen)
-        for name, case in cases.items()
-        for frozen in (True, False)
+    if options.worker:
+        part, threads, allocator = options.worker
+        print(json.dumps(work(part, int(threads), allocator, quick=options.quick)))
+        return
+    for part in [options.part] if options.part else [*ROUNDS, "peak"]:
+        write(part, collect(part, options), options)
+
+
+def collect(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of one part under each number of threads and each allocator setting."""
+    allocators = ["keep", "default"] if part == "neurons" else ["keep"]
+    if part == "peak":
+        return [r for what in PEAKS for r in _worker(f"peak:{what}", 2, "default", options)]
+    return [
+        {"threads": threads, "allocator": allocator} | row
+        for threads in options.threads
+        for allocator in allocators
+        for row in _worker(part, threads, allocator, options)
     ]
-    machine = {"processor": platform.processor() or platform.machine(), **provenance()}
-    options.output.mkdir(parents=True, exist_ok=True)
+
+
+def _worker(
+    part: str, threads: int, allocator: str, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    command = [sys.executable, __file__, "--worker", part, str(threads), allocator]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        command + ["--quick"] * options.quick, check=True, stdout=subprocess.PIPE, text=True,
+        env=environment,
+    )  # fmt: skip
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
+def work(part: str, threads: int, allocator: str, *, quick: bool) -> list[dict[str, Any]]:
+    """One part in this process."""
+    import parts
+    import torch
+
+    from snnlens.neuron import memory
+
+    torch.set_num_threads(threads)
+    if allocator == "keep":
+        memory.keep_freed()
+    name, _, what = part.partition(":")
+    if name == "peak":
+        return parts.peak(what, quick=quick)
+    rows: list[dict[str, Any]] = getattr(parts, name)(2 if quick else ROUNDS[name], quick=quick)
+    return rows
+
+
+def write(part: str, rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """The JSON of a part and its table."""
+    from snnlens.provenance import provenance
+
+    words = ["python", "benchmarks/run.py", "--part", part] + ["--quick"] * options.quick
     document = {
-        "what": "time with firing_rate and gradient_norm recorded / bare, forward and backward",
-        "command": f"python benchmarks/run.py --threads {options.threads} --pairs {pairs}",
-        "date": datetime.now(UTC).date().isoformat(), "machine": machine, "results": results,
+        "part": part, "command": " ".join(words), "date": datetime.now(UTC).date().isoformat(),
+        "machine": provenance() | {"processor": _processor()}, "rows": rows,
     }  # fmt: skip
+    options.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=1) + "\n"
-    (options.output / "recording.json").write_text(text, encoding="utf-8")
-    (options.output / "recording.md").write_text(table(results), encoding="utf-8")
-    print(table(results))
+    (options.output / f"{part}.json").write_text(text, encoding="utf-8")
+    shown = table(rows)
+    (options.output / f"{part}.md").write_text(shown, encoding="utf-8")
+    print(f"{part}\n{shown}")
 
 
-def table(results: list[dict[str, object]]) -> str:
-    """Markdown."""
-    head = "| case | weight gradients | recorded / bare, median | quartiles |\n|---|---|---|---|\n"
-    rows = []
-    for r in results:
-        low, high = r["ratio_quartiles"]  # type: ignore[misc]
-        weights = "no" if r["weights_frozen"] else "yes"
-        rows.append(
-            f"| {r['case']} | {weights} | {r['ratio_median']:.3f} | {low:.3f} to {high:.3f} |"
-        )
-    return head + "\n".join(rows) + "\n"
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: quartiles as median [low to high]."""
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_cell(row.get(n, "")) for n in names) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['median']:.3g} [{value['low']:.3g} to {value['high']:.3g}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
 
 
 if __name__ == "__main__":

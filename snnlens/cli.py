@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from snnlens import registry
-from snnlens.errors import InputError, SnnlensError
+from snnlens.errors import InputError, SlowBackend, SnnlensError
 
 INTERRUPTED = 130
 FAIL_ON = ("never", "note", "warning", "error")
@@ -32,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     # Before torch is loaded: threads that wait by spinning make a run 5 to 10 times as slow when
     # another program has one of the cores; on a quiet machine waiting asleep costs a few percent.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.showwarning = _warning(warnings.showwarning)
     command = typer.main.get_command(app)
     try:
         code = command.main(argv, prog_name="snnlens", standalone_mode=False)
@@ -67,6 +69,18 @@ def _usage(error: Any) -> str:
 def _say(message: str, code: int) -> int:
     sys.stderr.write(f"snnlens: {message}\n")
     return code
+
+
+def _warning(usual: Callable[..., None]) -> Callable[..., None]:
+    """A warning of snnlens is one line; the others stay as they are."""
+
+    def show(message: Warning, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, SlowBackend):
+            sys.stderr.write(f"snnlens: {message}\n")
+        else:
+            usual(message, category, *rest, **more)
+
+    return show
 
 
 class _Commands(TyperGroup):

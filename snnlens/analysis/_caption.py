@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from snnlens.recording.blocks import Network, last_stage_samples, spiking_first
 
+# Measured at depth 50 and 152: rounding decides where a membrane is close to the threshold.
+SHORT = (
+    "channels-last and bfloat16, only statistically equal to float32: in a deep network about a "
+    "fifth of the spikes differ, rates by up to 2.5 % and gradient norms by 3 to 6 %"
+)
+
 
 def caption(networks: list[Network]) -> str:
     """One sentence from the facts of the first spiking network; what is not known is left out."""
@@ -19,6 +25,7 @@ def caption(networks: list[Network]) -> str:
         facts.get("data"),
         f"seed {facts['seed']}" if facts.get("seed") is not None else None,
         facts.get("device"),
+        SHORT if facts.get("precision") == "bfloat16" else None,
         "at initialisation, BatchNorm in training mode" if facts.get("training_mode") else None,
     ]
     return "; ".join(str(p) for p in parts if p) + "."

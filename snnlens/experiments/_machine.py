@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from snnlens.models.plan import EXPANSION, Plan
 from snnlens.neuron import kernels
+from snnlens.neuron.kernels import compiler
 from snnlens.neuron.layers import IF
 from snnlens.provenance import provenance
 
@@ -56,7 +57,6 @@ def forecast(plan: Plan, batch: int, size: int, steps: list[int], *, backward: b
 def lines() -> list[str]:
     """What `snnlens doctor` prints."""
     facts = provenance()
-    backend = kernels.backend_for(torch.zeros(1)).__name__.rpartition(".")[2]
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -66,14 +66,28 @@ def lines() -> list[str]:
         *(f"{name:12} {number}" for name, number in facts["packages"].items()),
         f"CUDA device  {cuda}",
         f"CPU          {facts['machine']}, torch uses {torch.get_num_threads()} threads",
-        (
-            f"neurons      backend `{backend}` on every device: plain PyTorch, explicit forward "
-            "and backward, no compiled kernel yet"
-        ),
+        *_neuron_lines(),
         f"disk         {free:.0f} GB free here",
         f"Chromium     {'found' if chromium else 'not found: browser tests are skipped'}",
         f"terminal     {'interactive' if sys.stderr.isatty() else 'not interactive'}",
     ]
+
+
+def _neuron_lines() -> list[str]:
+    """Which backend runs an IF layer, per device and dtype, and why."""
+    devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+    told = []
+    for device in devices:
+        for dtype in (torch.float32, torch.bfloat16, torch.float64):
+            name, why = kernels.which(torch.zeros(1, 1, dtype=dtype, device=device), IF().rule)
+            told.append(f"{device} {str(dtype).removeprefix('torch.')}: {name} ({why})")
+    lines = [f"neurons      {told[0]}", *(f"             {line}" for line in told[1:])]
+    folder, why = compiler.cache_folder()
+    try:
+        made = f"kernels      compiled by {compiler.find()}, kept in {folder}"
+    except compiler.NotCompiled as fault:
+        made = f"kernels      none: {fault}"
+    return [*lines, made + (f": {why}" if why else "")]
 
 
 def _commit(commit: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from snnlens.errors import InputError
 from snnlens.experiments._machine import forecast
 from snnlens.experiments._params import Network, NetworkParams, command
 from snnlens.models.resnet import ResNet, resnet
-from snnlens.neuron import surrogate
+from snnlens.neuron import kernels, memory, surrogate
 from snnlens.neuron.layers import IF, LIF, PLIF, Neuron
 from snnlens.provenance import provenance
 from snnlens.recording.probe import Probe
@@ -58,6 +59,9 @@ class Runner:
         self.device = _device(params)
         if params.threads is not None:
             torch.set_num_threads(params.threads)
+        kernels.choose(params.backend)
+        if params.keep_memory:
+            memory.keep_freed()
         self.neuron = neuron_of(params)
         self.images = load_images(params)
         self._weights: dict[str, Tensor] | None = None
@@ -75,7 +79,10 @@ class Runner:
             classes=self.images.classes,
             weights=self._shared(),
         )
-        return model.to(self.device).requires_grad_(False)
+        model = model.to(self.device).requires_grad_(False)
+        if self._short:  # mypy does not know Module.to(memory_format=)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
 
     def announce(self, passes: Sequence[Network], *, backward: bool) -> None:
         """Tell the progress, if it listens, about how long and how large the run will be."""
@@ -86,9 +93,10 @@ class Runner:
     def gradients(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward and backward pass in training mode: the mean cross-entropy of the batch."""
         model = self.build(network)
-        x = self.images.x.to(self.device).requires_grad_()
+        x = self._batch().requires_grad_()
         with self._recorder(model, name, probes, backward=True) as recorder:
-            loss = functional.cross_entropy(model(x), self.images.y.to(self.device))
+            with self._autocast(), self._saving(model):
+                loss = functional.cross_entropy(model(x), self.images.y.to(self.device))
             loss.backward()
         recorder.note(loss=float(loss.item()), **self._facts(network))
         return recorder.record()
@@ -97,8 +105,8 @@ class Runner:
     def forward(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward pass in training mode."""
         model = self.build(network)
-        with self._recorder(model, name, probes, backward=False) as recorder:
-            model(self.images.x.to(self.device))
+        with self._recorder(model, name, probes, backward=False) as recorder, self._autocast():
+            model(self._batch())
         recorder.note(**self._facts(network))
         return recorder.record()
 
@@ -113,6 +121,24 @@ class Runner:
             "data": self.images.description,
             "data_fingerprint": self.images.fingerprint,
         }
+
+    @property
+    def _short(self) -> bool:
+        return self.params.precision == "bfloat16"
+
+    def _batch(self) -> Tensor:
+        x = self.images.x.to(self.device)
+        return x.contiguous(memory_format=torch.channels_last) if self._short else x.clone()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._short)
+
+    def _saving(self, model: ResNet) -> AbstractContextManager[None]:
+        if self.params.memory == "lean":
+            return memory.lean(model)
+        if self.params.memory == "checkpoint":
+            return memory.checkpointed(block for _, block in model.blocks())
+        return nullcontext()
 
     def _recorder(
         self, model: ResNet, name: str, probes: list[Probe], *, backward: bool
@@ -131,6 +157,7 @@ class Runner:
             "data": self.images.description,
             "seed": self.params.seed,
             "device": str(self.device),
+            "precision": self.params.precision,
         }
 
     def _shared(self) -> dict[str, Tensor]:

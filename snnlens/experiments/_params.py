@@ -46,6 +46,21 @@ class NetworkParams(BaseModel):
     seed: int = Field(0, description="of weights and of the choice of images")
     device: str = Field("cpu", description="cpu | cuda")
     threads: int | None = Field(None, description="CPU threads (torch's choice)")
+    backend: Literal["auto", "reference", "cpu", "cuda"] = Field(
+        "auto", description="what runs the neurons: auto | reference | cpu | cuda"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="bfloat16: autocast and channels-last, up to 3 times as fast; a fifth of the "
+        "spikes of a deep network flip, rates and norms agree to a few percent",
+    )
+    memory: Literal["plain", "lean", "checkpoint"] = Field(
+        "plain",
+        description="lean computes BatchNorms again, checkpoint whole blocks; the numbers stay",
+    )
+    keep_memory: bool = Field(
+        False, description="keep freed memory in the process (Linux): faster; the numbers stay"
+    )
 
     @field_validator("residual", "connect", mode="before")
     @classmethod

@@ -163,7 +163,9 @@ def backward(
             grad_v = grad_h - through
             if rule.decay_input:
                 grad_x[t] = through
-    return grad_x.to(dtype), None if grad_rate is None else grad_rate.to(rate.dtype)
+    if rate is None or grad_rate is None:
+        return grad_x.to(dtype), None
+    return grad_x.to(dtype), grad_rate.to(rate.dtype)
 
 
 def _membranes(

@@ -209,7 +209,9 @@ class Neuron(nn.Module, ABC):
         names = frozenset().union(*(names for names, _, _ in self._counting))
         chosen = {bins for _, bins, _ in self._counting if bins is not None}
         if len(chosen) > 1:
-            raise InputError("the histogram's bins", got=chosen, wanted="the same for all listeners")
+            raise InputError(
+                "the histogram's bins", got=chosen, wanted="the same for all listeners"
+            )
         return names, next(iter(chosen), None)
 
     def _first_membrane(self, x: Tensor) -> Tensor | None:

@@ -13,14 +13,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from snnlens.neuron import equations
-from snnlens.neuron.equations import Rule
+from snnlens.neuron.equations import Step
 
 _FORWARD = ("spikes", "active", "histogram", "current", "current_squared")
 _BACKWARD = ("grad_spike_squared", "grad_current_squared")
@@ -75,9 +74,11 @@ def bits(names: frozenset[str]) -> int:
 
 def unpack(wanted: int, counts: Tensor, sums: Tensor) -> dict[str, Tensor]:
     """The rows of a forward pass's two tables by name."""
-    found = {"spikes": counts[0], "active": counts[1], "histogram": counts[COUNTS:].T,
-             "current": sums[0], "current_squared": sums[1]} if wanted else {}  # fmt: skip
-    return {name: found[name] for name in _FORWARD if wanted & BIT[name]}
+    asked = [name for name in _FORWARD if wanted & BIT[name]]
+    rows = {"spikes": (counts, 0), "active": (counts, 1), "current": (sums, 0),
+            "current_squared": (sums, 1)}  # fmt: skip
+    found = {name: rows[name][0][rows[name][1]] for name in asked if name in rows}
+    return found | ({"histogram": counts[COUNTS:].T} if "histogram" in asked else {})
 
 
 def unpack_gradients(wanted: int, sums: Tensor) -> dict[str, Tensor]:
@@ -86,20 +87,22 @@ def unpack_gradients(wanted: int, sums: Tensor) -> dict[str, Tensor]:
 
 
 def measure(
-    x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None, wanted: int, bins: Bins
+    x: Tensor, spikes: Tensor, membranes: Callable[[], Iterator[Step]], wanted: int, bins: Bins
 ) -> tuple[Tensor, Tensor]:
     """The two tables of a forward pass: counts int64 [2 + bins + 2, T], sums float64 [2, T]."""
     counts, sums = tables(len(x), bins, x.device)
-    if not wanted & bits(FORWARD):
-        return counts, sums
-    for step in equations.steps(x, v, rule, rate):
-        current = step.current.to(torch.float64)
-        seen = torch.bincount(bins.place(step.membrane).flatten(), minlength=bins.count + 2)
-        counts[0, step.t] = step.spike.count_nonzero() if wanted & BIT["spikes"] else 0
-        counts[1, step.t] = step.surrogate.count_nonzero() if wanted & BIT["active"] else 0
-        counts[COUNTS:, step.t] = seen if wanted & BIT["histogram"] else 0
-        sums[0, step.t] = current.sum() if wanted & BIT["current"] else 0
-        sums[1, step.t] = current.square().sum() if wanted & BIT["current_squared"] else 0
+    if wanted & BIT["spikes"]:
+        counts[0] = _flat(spikes).count_nonzero(1)
+    if wanted & BIT["current"]:
+        sums[0] = _flat(x).to(torch.float64).sum(1)
+    if wanted & BIT["current_squared"]:
+        sums[1] = _flat(x).to(torch.float64).square().sum(1)
+    for step in membranes() if wanted & (BIT["active"] | BIT["histogram"]) else ():
+        if wanted & BIT["active"]:
+            counts[1, step.t] = step.surrogate.count_nonzero()
+        if wanted & BIT["histogram"]:
+            places = bins.place(step.membrane).flatten()
+            counts[COUNTS:, step.t] = torch.bincount(places, minlength=bins.count + 2)
     return counts, sums
 
 
@@ -108,7 +111,7 @@ def measure_gradients(grad: Tensor, grad_x: Tensor, wanted: int) -> Tensor:
     sums = gradient_table(wanted, len(grad), grad.device)
     for row, (name, y) in enumerate(zip(_BACKWARD, (grad, grad_x), strict=True)):
         if wanted & BIT[name]:
-            sums[row] = y.to(torch.float64).square().unsqueeze(-1).flatten(1).sum(1)
+            sums[row] = _flat(y).to(torch.float64).square().sum(1)
     return sums
 
 
@@ -129,3 +132,6 @@ def gradient_table(wanted: int, steps: int, device: torch.device) -> Tensor:
     rows = SUMS if wanted else 0
     return torch.zeros(rows, steps, dtype=torch.float64, device=device)
 
+
+def _flat(x: Tensor) -> Tensor:
+    return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)

@@ -46,8 +46,10 @@ class Probe(ABC):
     def counted(
         self, site: Site, found: Mapping[str, Tensor], shape: torch.Size, calls: int
     ) -> Sums:
-        """Sums from the kernel's, of the forward or of the backward pass, over `calls` calls with
-        tensors of one shape [T, B, ...]."""
+        """Sums from the kernel's, of the forward or the backward pass; see neuron/statistics.py.
+
+        They are over `calls` calls with tensors of one shape, [T, B, ...].
+        """
         raise NotImplementedError
 
     def block(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:

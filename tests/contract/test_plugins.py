@@ -13,12 +13,13 @@ import torch
 from snnlens import registry
 from snnlens.errors import InputError
 from snnlens.measures.quotients import QUOTIENTS
+from snnlens.neuron.statistics import BIT
 from snnlens.recording.probe import Probe
 from snnlens.recording.record import Column, Quantity, Schema
 
 TESTS = Path(__file__).parents[1]
 PROBES = list(registry.listing("probes"))
-METHODS = ("value", "gradient", "block", "step")
+METHODS = ("value", "gradient", "block", "step", "counted")
 ROLES = {"neuron", "block_input", "block_residual", "block_output", "parameter"}
 # a formula, a published source, or both
 SAID = re.compile(r"Source: \S|sum|\|\||share of", re.IGNORECASE)
@@ -75,6 +76,8 @@ def test_no_two_probes_give_one_quantity() -> None:
 def test_it_observes_something(name: str) -> None:
     probe = registry.plugin("probes", name)()
     assert any(probe.overrides(method) for method in METHODS)
+    assert probe.overrides("counted") == bool(probe.statistics)
+    assert probe.statistics <= set(BIT)
     with pytest.raises(NotImplementedError):
         Probe.value(probe, None, torch.zeros(1))  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ state is float32 at least. A backend is `reference` (neuron/equations.py, every 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
@@ -30,6 +30,8 @@ from snnlens.neuron.kernels.layout import dense, like, like_step
 from snnlens.neuron.statistics import Bins, Statistics
 
 BACKENDS = ("auto", "reference", "cpu", "cuda")
+FORWARD = statistics.bits(statistics.FORWARD)
+BACKWARD = statistics.bits(statistics.BACKWARD)
 LAST = 1 << 16  # a bit of `wanted` beside those of the statistics: return the last V
 _chosen = ["auto"]
 
@@ -98,13 +100,13 @@ def multi_step(
     bins = bins or Bins()
     bits = statistics.bits(wanted) if wanted else 0
     edges = [bins.lowest, bins.width, float(bins.count)] if bins.count else []
-    run = _MultiStep.apply if _is_plain(x) else torch.ops.snnlens.neuron_forward
+    run: Any = _MultiStep.apply if _is_plain(x) else torch.ops.snnlens.neuron_forward
     spikes, end, counts, sums = run(x, v, rate, rule.key, bits | LAST * last, edges)
     if not wanted:
         return spikes, end, None
     seen = Statistics(statistics.unpack(bits, counts, sums))
     node: Any = spikes.grad_fn
-    if node is not None and bits & statistics.bits(statistics.BACKWARD):
+    if node is not None and bits & BACKWARD:
         node.statistics, seen.with_backward = seen, True
     return spikes, end, seen
 
@@ -135,24 +137,25 @@ def _forward(
     x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int, edges: list[float]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rule = RULES[key]
-    return _backend(x, rule).forward(
-        x, v, rule, rate, wanted=wanted & ~LAST, bins=_bins(edges), last=bool(wanted & LAST)
+    found: tuple[Tensor, Tensor, Tensor, Tensor] = _backend(x, rule).forward(
+        x, v, rule, rate, wanted=wanted & FORWARD, bins=_bins(edges), last=bool(wanted & LAST)
     )
+    return found
 
 
 def _backward(
     grad: Tensor, x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     rule = RULES[key]
-    return _backend(x, rule).backward(grad, x, v, rule, rate, wanted=wanted)
+    run = _backend(x, rule).backward
+    found: tuple[Tensor, Tensor, Tensor] = run(grad, x, v, rule, rate, wanted=wanted)
+    return found
 
 
-def _backend(x: Tensor, rule: Rule) -> ModuleType:
+def _backend(x: Tensor, rule: Rule) -> Any:
     name, reason = which(x, rule)
     if name != "reference":
-        module = _fast(name)
-        assert isinstance(module, ModuleType)
-        return module
+        return _fast(name)
     if x.dtype != torch.float64 and _chosen[0] == "auto":
         _say_once(reason)
     return reference
@@ -179,23 +182,24 @@ def _bins(edges: list[float]) -> Bins:
     return Bins(edges[0], edges[1], int(edges[2])) if edges else Bins()
 
 
-for _name, _function in (("neuron_forward", _forward), ("neuron_backward", _backward)):
+OPERATORS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
+    "neuron_forward": _forward, "neuron_backward": _backward,
+}  # fmt: skip
+for _name, _function in OPERATORS.items():
     _library.impl(_name, _function, "CompositeExplicitAutograd")
 
 
-@torch.library.register_fake("snnlens::neuron_forward", lib=_library)
-def _(
+def _fake_forward(
     x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int, edges: list[float]
 ) -> tuple[Tensor, ...]:
     x = dense(x)
     state = equations.state_dtype(x.dtype)
     end = like_step(x, state) if wanted & LAST else x.new_empty(0, dtype=state)
-    tables = statistics.tables if wanted & ~LAST else statistics.no_tables
+    tables = statistics.tables if wanted & FORWARD else statistics.no_tables
     return like(x), end, *tables(len(x), _bins(edges), x.device)
 
 
-@torch.library.register_fake("snnlens::neuron_backward", lib=_library)
-def _(
+def _fake_backward(
     grad: Tensor, x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int
 ) -> tuple[Tensor, ...]:
     x = dense(x)
@@ -210,7 +214,7 @@ class _MultiStep(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int,
                 edges: list[float]) -> tuple[Tensor, ...]:  # fmt: skip
         ctx.save_for_backward(x, v, rate)
-        ctx.key, ctx.wanted = key, wanted & statistics.bits(statistics.BACKWARD)
+        ctx.key, ctx.wanted = key, wanted & BACKWARD
         output = _below("neuron_forward", x, v, rate, key, wanted, edges)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
@@ -231,9 +235,10 @@ class _MultiStep(torch.autograd.Function):
 def _below(name: str, *args: Any) -> tuple[Tensor, ...]:
     """The operator beneath autograd; without the dispatcher where nobody listens there."""
     if _is_plain(args[0]):
-        return DIRECT[name](*args)
+        return OPERATORS[name](*args)
     with torch._C._AutoDispatchBelowAutograd():
-        return getattr(torch.ops.snnlens, name)(*args)
+        found: tuple[Tensor, ...] = getattr(torch.ops.snnlens, name)(*args)
+    return found
 
 
 def _is_plain(x: Tensor) -> bool:
@@ -245,5 +250,6 @@ def _is_plain(x: Tensor) -> bool:
     )
 
 
-DIRECT = {"neuron_forward": _forward, "neuron_backward": _backward}
 _library.impl("neuron_forward", _MultiStep.apply, "Autograd")
+torch.library.register_fake("snnlens::neuron_forward", _fake_forward, lib=_library)
+torch.library.register_fake("snnlens::neuron_backward", _fake_backward, lib=_library)

@@ -33,7 +33,7 @@ TUNING = (
 )
 
 
-class NotCompiled(Exception):  # noqa: N818 - a fact about this machine, not a fault
+class NotCompiled(Exception):
     """There is no library; the message says why."""
 
 
@@ -97,7 +97,9 @@ def _key(source: Path, defines: Sequence[str], compiler: str) -> str:
 def _version(compiler: str) -> str:
     command = [compiler, "--version"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, check=False
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise NotCompiled(f"{compiler} does not run: {error}") from error
 
@@ -162,6 +164,6 @@ def _compile(library: Path, source: Path, defines: Sequence[str], compiler: str)
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.SubprocessError as error:
         raise NotCompiled(f"{command[0]}: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,8 @@ def forward(
     v = equations.start(x, rule) if v is None else v
     spikes, end = equations.forward(x, v, rule, rate)
     if wanted:
-        tables = statistics.measure(x, v, rule, rate, wanted, bins or Bins())
+        membranes = partial(equations.steps, x, v, rule, rate)
+        tables = statistics.measure(x, spikes, membranes, wanted, bins or Bins())
     else:
         tables = statistics.no_tables(len(x), Bins(), x.device)
     return spikes, end if last else end.new_empty(0), *tables

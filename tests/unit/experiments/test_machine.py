@@ -12,6 +12,7 @@ from snnlens.experiments import _machine
 from snnlens.experiments._machine import Forecast, forecast, lines
 from snnlens.models.plan import plan
 from snnlens.models.resnet import resnet
+from snnlens.neuron.kernels import compiler
 from snnlens.neuron.layers import Neuron
 
 
@@ -78,11 +79,21 @@ def test_doctor() -> None:
     said = {line[:13].strip(): line[13:] for line in lines()}
     assert list(said) == [
         "snnlens", "python", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "matplotlib",
-        "CUDA device", "CPU", "neurons", "disk", "Chromium", "terminal",
+        "CUDA device", "CPU", "neurons", "", "kernels", "disk", "Chromium", "terminal",
     ]  # fmt: skip
     assert (
         said["torch"] == torch.__version__.replace("+cpu", "") or said["torch"] == torch.__version__
     )
     assert said["python"].startswith(platform.python_version())
     assert f"torch uses {torch.get_num_threads()} threads" in said["CPU"]
-    assert said["neurons"].startswith("backend `")
+    assert said["neurons"] == "cpu float32: cpu (torch.float32 on cpu)"
+    assert said[""] == "cpu float64: reference (torch.float64 runs in the reference)"  # the last
+    assert said["kernels"].startswith("compiled by /")
+
+
+def test_doctor_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise compiler.NotCompiled("no C compiler: cc, gcc, clang not found")
+
+    monkeypatch.setattr(compiler, "find", none)
+    assert "kernels      none: no C compiler: cc, gcc, clang not found" in lines()

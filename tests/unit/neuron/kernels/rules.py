@@ -104,8 +104,9 @@ def _repeated(x: Tensor) -> Tensor:
     return x[:1].expand_as(x)
 
 
-LAYOUTS = {f.__name__: f
-           for f in (_as_it_is, _channels_last, _transposed, _with_gaps, _shifted, _repeated)}  # fmt: skip
+LAYOUTS = {
+    f.__name__: f for f in (_as_it_is, _channels_last, _transposed, _with_gaps, _shifted, _repeated)
+}
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 21)),
     st.tuples(st.integers(1, 21), st.integers(0, 300)),

@@ -136,7 +136,10 @@ def test_what_is_not_a_number_propagates_as_in_the_reference(reset: str, detach:
     fast = cpu.forward(x, v, rule, None, last=True)
     assert same(fast[0], slow[0])
     assert same(fast[1], slow[1])
-    got, want = cpu.backward(grad, x, v, rule, None)[0], reference.backward(grad, x, v, rule, None)[0]
+    got, want = (
+        cpu.backward(grad, x, v, rule, None)[0],
+        reference.backward(grad, x, v, rule, None)[0],
+    )
     assert same(got, want)
     assert not got.isfinite().all()
 
@@ -160,6 +163,8 @@ def test_a_large_output_is_streamed_and_right() -> None:
     for neurons in (1 << 20, (1 << 20) + 16, (1 << 20) + 5):
         x, grad, _ = numbers((2, neurons), 5, torch.float32, ties=True)
         assert x.nbytes >= cpu.STREAM_BYTES
-        assert same(cpu.forward(x, None, Rule(), None)[0], reference.forward(x, None, Rule(), None)[0])
+        assert same(
+            cpu.forward(x, None, Rule(), None)[0], reference.forward(x, None, Rule(), None)[0]
+        )
         assert same(cpu.backward(grad, x, None, Rule(), None)[0],
                     reference.backward(grad, x, None, Rule(), None)[0])  # fmt: skip

@@ -261,14 +261,16 @@ def test_statistics_of_either_backend_are_the_same(dtype: torch.dtype) -> None:
     ):  # fmt: skip
         brute = [math.fsum(row) for row in tensor.detach().double().flatten(1).tolist()]
         if name == "current_squared":
-            brute = [math.fsum(y * y for y in row) for row in x.detach().double().flatten(1).tolist()]
+            brute = [
+                math.fsum(y * y for y in row) for row in x.detach().double().flatten(1).tolist()
+            ]
         assert found[name].tolist() == pytest.approx(brute, rel=1e-12)
 
 
 def test_a_statistic_that_is_none() -> None:
-    with pytest.raises(InputError, match=r"^a statistic must be one of spikes, active, .*; got 'x'$"):  # noqa: SIM117
-        with IF().statistics(["x"], lambda _: None):
-            pass
+    message = r"^a statistic must be one of spikes, active, .*; got 'x'$"
+    with pytest.raises(InputError, match=message), IF().statistics(["x"], lambda _: None):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,8 @@ def test_a_statistic_that_is_none() -> None:
     [
         (torch.zeros(2, 3, dtype=torch.int64),
          "the input of a neuron must be of a floating dtype; got torch.int64"),
-        (torch.zeros(0, 3), "the input of a neuron must be [T, ...] with T of at least 1; got (0, 3)"),
+        (torch.zeros(0, 3),
+         "the input of a neuron must be [T, ...] with T of at least 1; got (0, 3)"),
         (torch.tensor(1.0), "the input of a neuron must be [T, ...] with T of at least 1; got ()"),
     ],
 )  # fmt: skip
