@@ -252,8 +252,9 @@ def peak(what: str, *, quick: bool) -> list[Row]:
         out = model(x)
         loss = functional.cross_entropy(out.mean(0) if library else out, y)
     loss.backward()
-    return [{"network": f"SEW-{depth} {size} px B {batch}", "what": what,
-             "megabytes": (_peak() - before) / 2**20, "before_megabytes": before / 2**20}]  # fmt: skip
+    network = f"SEW-{depth} {size} px B {batch}"
+    megabytes = {"megabytes": (_peak() - before) / 2**20, "before_megabytes": before / 2**20}
+    return [{"network": network, "what": what} | megabytes]
 
 
 def _resident() -> int:
