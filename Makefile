@@ -19,7 +19,7 @@ TEST = $(VENV)/test.stamp
 NOTEBOOK = $(VENV)/notebook.stamp
 KERNELS = $(VENV)/kernels.stamp
 
-.PHONY: help setup demo test format lint types layers unit test-kernels slow bench report lab clean
+.PHONY: help setup demo test format lint types layers unit test-kernels slow gpu bench report lab clean
 .NOTPARALLEL:
 
 help:  ## this list
@@ -55,7 +55,10 @@ test-kernels: $(KERNELS)  ## the CUDA kernel in Triton's interpreter, and compil
 	TRITON_INTERPRET=1 $(PY) -m pytest -m triton tests/unit/neuron/kernels $(ARGS)
 
 slow: $(TEST)  ## the tests that take minutes
-	$(PY) -m pytest -m slow $(ARGS)
+	$(PY) -m pytest -m "slow and not gpu" $(ARGS)
+
+gpu: $(KERNELS)  ## the whole matrix of the CUDA kernel; needs a CUDA device
+	$(PY) -m pytest -m gpu tests/unit/neuron/kernels $(ARGS)
 
 bench: $(TEST)  ## the benchmarks
 	$(PY) benchmarks/run.py

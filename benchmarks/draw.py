@@ -32,8 +32,8 @@ def draw(folder: Path) -> None:
             rows = table[(table["kind"] == kind) & (table["detach_reset"] == detach)]
             _panel(axes, rows, title)
         panels[0].set_ylabel("T, megabytes of X")
-        figure.legend(handles=[Line2D([], [], color=c, marker=m, ls="", label=n)
-                               for n, (c, m) in PEERS.items()], ncols=4, loc="upper right")  # fmt: skip
+        marks = [Line2D([], [], color=c, marker=m, ls="", label=n) for n, (c, m) in PEERS.items()]
+        figure.legend(handles=marks, ncols=4, loc="upper right")
         style.caption_below(figure, _caption(document))
         style.save(figure, folder, "neurons")
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from snnlens.neuron.kernels import compiler
-from snnlens.neuron.kernels.cpu import STORAGE, THREAD_ELEMENTS
+from snnlens.neuron.kernels.cpu import THREAD_ELEMENTS
 from snnlens.neuron.kernels.layout import dense
+from snnlens.neuron.kernels.told import STORAGE
 
 NUMBERS = 5  # of each step: sum, squares, not 0, above 1, largest
 EXACT = 4096  # so many integers of up to 4096 sum exactly in float32 (below 2^24)

@@ -20,23 +20,10 @@ from snnlens.neuron.equations import RULES, Rule
 from snnlens.neuron.kernels import compiler
 from snnlens.neuron.kernels.compiler import NotCompiled
 from snnlens.neuron.kernels.layout import dense, laid_out_as, like, like_step
+from snnlens.neuron.kernels.told import GRAD_RATE, STORAGE, constants_of, no_kernel, tau_of
 from snnlens.neuron.statistics import Bins
-from snnlens.neuron.surrogate import (
-    ATan,
-    Constant,
-    Rectangular,
-    Sigmoid,
-    SuperSpike,
-    Surrogate,
-    Triangular,
-)
 
 SOURCE = Path(__file__).with_name("cpu.c")
-STORAGE = {torch.float32: "FLOAT32", torch.bfloat16: "BFLOAT16", torch.float16: "FLOAT16"}
-SURROGATES: tuple[type[Surrogate], ...] = (
-    ATan, Constant, Rectangular, Sigmoid, SuperSpike, Triangular,
-)  # fmt: skip
-GRAD_RATE = 1 << len(statistics.BIT)
 THREAD_ELEMENTS = 1 << 15  # below it a second thread costs more than it brings
 STREAM_BYTES = 4 << 20  # an output beyond a core's cache is written past it
 
@@ -136,26 +123,6 @@ def _call(function: Callable[[Any], int], job: Job) -> None:
         raise MemoryError("the neuron kernel found no memory for its rows")
 
 
-def _tau(rule: Rule) -> tuple[str, float]:
-    """How the leak is computed: y * (1 / tau) is y / tau to the bit where 1 / tau is exact."""
-    if rule.charge == "if":
-        return "IF", 1.0
-    if rule.tau_steps is None:
-        return "RATE", 0.0
-    inverse = 1 / rule.tau_steps
-    exact = inverse >= 2.0**-100 and inverse.hex().startswith("0x1.0000000000000p")
-    return ("RATE", inverse) if exact else ("LIF", rule.tau_steps)
-
-
-def _shape(surrogate: Surrogate) -> tuple[float, float, float]:
-    """slope, height and reach of sigma() in cpu.c."""
-    alpha = getattr(surrogate, "alpha", 1.0)
-    if isinstance(surrogate, ATan):
-        return torch.pi / 2 * alpha, alpha / 2, 0.0
-    reach = surrogate.support if isinstance(surrogate, Rectangular) else 0.0
-    return alpha, alpha, reach
-
-
 def _get(rule: Rule, dtype: torch.dtype) -> Compiled:
     compiled = _compiled(rule.key, dtype)
     assert isinstance(compiled, Compiled), compiled
@@ -166,11 +133,9 @@ def _get(rule: Rule, dtype: torch.dtype) -> Compiled:
 def _compiled(key: str, dtype: torch.dtype) -> Compiled | str:
     """The kernel of a rule, or why there is none."""
     rule = RULES[key]
-    if dtype not in STORAGE:
-        return f"{dtype} runs in the reference"
-    if type(rule.surrogate) not in SURROGATES:
-        return f"surrogate {rule.surrogate} is not compiled"
-    charge, tau = _tau(rule)
+    if reason := no_kernel(rule, dtype):
+        return reason
+    charge, tau = tau_of(rule)
     constants = {
         "CHARGE": charge,
         "DECAY": int(rule.decay_input),
@@ -183,7 +148,7 @@ def _compiled(key: str, dtype: torch.dtype) -> Compiled | str:
         library = compiler.load(SOURCE, [f"{name}={value}" for name, value in constants.items()])
     except NotCompiled as fault:
         return str(fault)
-    slope, height, reach = _shape(rule.surrogate)
+    slope, height, reach = constants_of(rule.surrogate)
     job = Job(threshold=rule.threshold, rest=rule.reset_potential, tau=tau, slope=slope,
               height=height, reach=reach, threads=1)  # fmt: skip
     return Compiled(library.forward, library.backward, job)
