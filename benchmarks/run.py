@@ -1,6 +1,6 @@
 """The benchmark: the neuron core and recording against the peers, paired, each in its process.
 
-    python benchmarks/run.py            everything, about 25 minutes; writes reports/benchmarks/
+    python benchmarks/run.py            everything, about 15 minutes; writes reports/benchmarks/
     python benchmarks/run.py --quick    one small case of each, to prove that it runs
 
 Times on a shared machine drift: each number is a ratio of two times in one round, with the median
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PEAKS = ("SpikingJelly", "exact", "lean", "checkpoint", "bfloat16")
-ROUNDS = {"neurons": 9, "calls": 9, "recording": 9, "networks": 7}
+ROUNDS = {"neurons": 5, "calls": 9, "recording": 9, "networks": 7}
 
 
 def main() -> None:
@@ -78,7 +78,9 @@ def work(part: str, threads: int, allocator: str, *, quick: bool) -> list[dict[s
     name, _, what = part.partition(":")
     if name == "peak":
         return parts.peak(what, quick=quick)
-    rows: list[dict[str, Any]] = getattr(parts, name)(2 if quick else ROUNDS[name], quick=quick)
+    options = {"fresh": allocator == "default"} if name == "neurons" else {}
+    rounds = 2 if quick else ROUNDS[name]
+    rows: list[dict[str, Any]] = getattr(parts, name)(rounds, quick=quick, **options)
     return rows
 
 

@@ -65,14 +65,18 @@ enum { CURRENT_ROW, CURRENT_SQUARED_ROW };                     /* forward, of su
 enum { GRAD_SPIKE_ROW, GRAD_CURRENT_ROW, GRAD_RATE_ROW };      /* backward, of sums */
 
 typedef struct {
+    float threshold, rest, tau;     /* V_th, V_reset; tau, or 1 / tau for RATE */
+    float slope, height, reach;     /* the constants of sigma() */
+} Rule;
+
+typedef struct {
     int64_t steps, neurons;         /* T, N */
     int64_t x_stride, grad_stride;  /* numbers from one step to the next; 0 where one is repeated */
     const stored *x, *grad;         /* X [T, N]; dL/dS [T, N] in the backward pass */
     stored *out;                    /* S, or dL/dX [T, N] */
     const float *first;             /* V before the first step [N]; null: at rest */
     float *last;                    /* V after the last step [N]; null: not wanted */
-    float threshold, rest, tau;     /* V_th, V_reset; tau, or 1 / tau for RATE */
-    float slope, height, reach;     /* the constants of sigma() */
+    Rule rule;
     double lowest, per_bin;         /* the histogram of H: bin k begins at lowest + k / per_bin */
     int64_t bins;
     int64_t *counts;                /* [2 + bins + 2, T]: spikes, active, H below, in each bin, above */
@@ -86,16 +90,16 @@ typedef struct { int64_t *counts; double *sums; } Table;
 
 INLINE float per_tau(float y, float tau) { return CHARGE == LIF ? y / tau : y * tau; }
 
-INLINE float charge(float v, float x, const Job *j) {
+INLINE float charge(float v, float x, Rule r) {
     if (CHARGE == IF) return v + x;
-    float above = v - j->rest;
-    return DECAY ? v + per_tau(x - above, j->tau) : (v - per_tau(above, j->tau)) + x;
+    float above = v - r.rest;
+    return DECAY ? v + per_tau(x - above, r.tau) : (v - per_tau(above, r.tau)) + x;
 }
 
-INLINE float fire(float h, const Job *j) { return h >= j->threshold ? 1.0f : 0.0f; }
+INLINE float fire(float h, Rule r) { return h >= r.threshold ? 1.0f : 0.0f; }
 
-INLINE float reset(float h, float s, const Job *j) {
-    return HARD ? (h - h * s) + j->rest * s : h - j->threshold * s;
+INLINE float reset(float h, float s, Rule r) {
+    return HARD ? (h - h * s) + r.rest * s : h - r.threshold * s;
 }
 
 /* e^y for y <= 0 to 2 units in the last place: 2^n e^r, |r| <= ln 2 / 2 (Cephes' polynomial). */
@@ -117,20 +121,20 @@ INLINE float exponential(float y) {
 }
 
 /* sigma'(x) at x = H - V_th, as in neuron/surrogate.py. */
-INLINE float sigma(float x, const Job *j) {
+INLINE float sigma(float x, Rule r) {
     if (SURROGATE == CONSTANT) return 1.0f;
-    if (SURROGATE == RECTANGULAR) return fabsf(x) < j->reach ? j->height : 0.0f;
+    if (SURROGATE == RECTANGULAR) return fabsf(x) < r.reach ? r.height : 0.0f;
     if (SURROGATE == TRIANGULAR) {
-        float y = fabsf(x) * -j->slope + 1.0f;
-        return (y < 0.0f ? 0.0f : y) * j->height;
+        float y = fabsf(x) * -r.slope + 1.0f;
+        return (y < 0.0f ? 0.0f : y) * r.height;
     }
     if (SURROGATE == SIGMOID) {
-        float y = x * j->slope, e = exponential(-fabsf(y)), d = 1.0f + e;
-        return y != y ? y : (e / d) * (1.0f / d) * j->height;
+        float y = x * r.slope, e = exponential(-fabsf(y)), d = 1.0f + e;
+        return y != y ? y : (e / d) * (1.0f / d) * r.height;
     }
-    float y = (SURROGATE == ATAN ? x : fabsf(x)) * j->slope;
+    float y = (SURROGATE == ATAN ? x : fabsf(x)) * r.slope;
     if (SURROGATE == SUPERSPIKE) { y = y + 1.0f; return 1.0f / (y * y); }
-    return 1.0f / (y * y + 1.0f) * j->height;
+    return 1.0f / (y * y + 1.0f) * r.height;
 }
 
 /* --- rows of 128 lanes ------------------------------------------------------------------------ */
@@ -241,15 +245,16 @@ INLINE void bin(const float *h, int n, int64_t t, const Job *j, int64_t *table) 
 /* --- one column through all steps ------------------------------------------------------------- */
 
 INLINE void begin(float *v, int64_t at, int n, const Job *j) {
-    for (int i = 0; i < LANES; i++) v[i] = j->first && i < n ? j->first[at + i] : j->rest;
+    for (int i = 0; i < LANES; i++) v[i] = j->first && i < n ? j->first[at + i] : j->rule.rest;
 }
 
 static NOINLINE void measure(const float *x, const float *h, const float *s, int n, int64_t t,
                              const Job *j, Table table) {
     if (j->wanted & SPIKES) table.counts[SPIKES_ROW * j->steps + t] += nonzero(s, n);
     if (j->wanted & ACTIVE) {
+        const Rule r = j->rule;
         ROW(slope);
-        EACH_LANE slope[i] = sigma(h[i] - j->threshold, j);
+        EACH_LANE slope[i] = sigma(h[i] - r.threshold, r);
         table.counts[ACTIVE_ROW * j->steps + t] += nonzero(slope, n);
     }
     if (j->wanted & HISTOGRAM) bin(h, n, t, j, table.counts + HISTOGRAM_ROW * j->steps);
@@ -259,15 +264,16 @@ static NOINLINE void measure(const float *x, const float *h, const float *s, int
 }
 
 INLINE void forward_column(int64_t at, int n, const Job *j, Table table) {
+    const Rule r = j->rule;
     ROW(v); ROW(h); ROW(s); ROW(widened);
     begin(v, at, n, j);
     for (int64_t t = 0; t < j->steps; t++) {
         ahead(j->x + at, j->x_stride, t, j->steps);
         const float *x = load(widened, j->x + t * j->x_stride + at, n);
         EACH_LANE {
-            h[i] = charge(v[i], x[i], j);
-            s[i] = fire(h[i], j);
-            v[i] = reset(h[i], s[i], j);
+            h[i] = charge(v[i], x[i], r);
+            s[i] = fire(h[i], r);
+            v[i] = reset(h[i], s[i], r);
         }
         store(j->out + t * j->neurons + at, s, n, j->stream);
         if (j->wanted) measure(x, h, s, n, t, j, table);
@@ -278,14 +284,14 @@ INLINE void forward_column(int64_t at, int n, const Job *j, Table table) {
 /* One step back: from dL/dS, H and, but for the last step, g_V = dL/dV to dL/dH, to dL/dX in the
    place of H, and to g_V of the step before. */
 INLINE void step_back(const float *grad_s, float *grad_v, float *grad_h, float *h, int is_last,
-                      const Job *j) {
+                      Rule r) {
     EACH_LANE {
-        float s = fire(h[i], j), slope = sigma(h[i] - j->threshold, j), grad = grad_s[i];
-        if (!is_last && !DETACH) grad += grad_v[i] * (HARD ? j->rest - h[i] : -j->threshold);
+        float s = fire(h[i], r), slope = sigma(h[i] - r.threshold, r), grad = grad_s[i];
+        if (!is_last && !DETACH) grad += grad_v[i] * (HARD ? r.rest - h[i] : -r.threshold);
         grad = grad * slope;
         if (!is_last) grad += HARD ? grad_v[i] - grad_v[i] * s : grad_v[i];
         if (CHARGE == RATE) grad_h[i] = grad;
-        float through = CHARGE == IF ? 0.0f : per_tau(grad, j->tau);
+        float through = CHARGE == IF ? 0.0f : per_tau(grad, r.tau);
         grad_v[i] = CHARGE == IF ? grad : grad - through;
         h[i] = CHARGE != IF && DECAY ? through : grad;
     }
@@ -293,10 +299,10 @@ INLINE void step_back(const float *grad_s, float *grad_v, float *grad_h, float *
 
 /* dL/d(1 / tau) of one step, PLIF: sum of dL/dH dH/d(1 / tau). */
 INLINE double through_rate(const float *grad_h, const float *x, const float *before, int n,
-                           const Job *j) {
+                           Rule r) {
     ROW(product);
     EACH_LANE {
-        float above = before[i] - j->rest;
+        float above = before[i] - r.rest;
         product[i] = grad_h[i] * (DECAY ? x[i] - above : -above);
     }
     return sum(product, n);
@@ -319,6 +325,7 @@ static NOINLINE void measure_gradients(int64_t at, int n, const Job *j, Table ta
 
 /* `rows` [T, LANES] holds H, and from the last step on dL/dX in its place. */
 INLINE void backward_column(int64_t at, int n, const Job *j, Table table, float *rows) {
+    const Rule r = j->rule;
     ROW(v); ROW(grad_v); ROW(grad_h); ROW(widened); ROW(widened_x);
     begin(v, at, n, j);
     for (int64_t t = 0; t < j->steps; t++) {
@@ -327,21 +334,21 @@ INLINE void backward_column(int64_t at, int n, const Job *j, Table table, float 
         const float *x = load(widened, j->x + t * j->x_stride + at, n);
         float *h = rows + t * LANES;
         EACH_LANE {
-            h[i] = charge(v[i], x[i], j);
-            v[i] = reset(h[i], fire(h[i], j), j);
+            h[i] = charge(v[i], x[i], r);
+            v[i] = reset(h[i], fire(h[i], r), r);
         }
     }
     for (int64_t t = j->steps - 1; t >= 0; t--) {
         float *h = rows + t * LANES, *before = h - LANES;
         if (t >= AHEAD) prefetch(j->grad + (t - AHEAD) * j->grad_stride + at);
         const float *grad_s = load(widened, j->grad + t * j->grad_stride + at, n);
-        if (t == j->steps - 1) step_back(grad_s, grad_v, grad_h, h, 1, j);
-        else step_back(grad_s, grad_v, grad_h, h, 0, j);
+        if (t == j->steps - 1) step_back(grad_s, grad_v, grad_h, h, 1, r);
+        else step_back(grad_s, grad_v, grad_h, h, 0, r);
         if (CHARGE == RATE && j->wanted & GRAD_RATE) {
             if (t == 0) begin(v, at, n, j);
-            else { EACH_LANE v[i] = reset(before[i], fire(before[i], j), j); }
+            else { EACH_LANE v[i] = reset(before[i], fire(before[i], r), r); }
             const float *x = load(widened_x, j->x + t * j->x_stride + at, n);
-            table.sums[GRAD_RATE_ROW * j->steps + t] += through_rate(grad_h, x, v, n, j);
+            table.sums[GRAD_RATE_ROW * j->steps + t] += through_rate(grad_h, x, v, n, r);
         }
         store(j->out + t * j->neurons + at, h, n, j->stream);
     }
