@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from snnlens.figures import style
@@ -27,13 +28,13 @@ def draw(folder: Path) -> None:
     document = json.loads((folder / "neurons.json").read_text(encoding="utf-8"))
     table = _table(document["rows"])
     with style.styled():
-        figure, panels = style.panel_grid(len(PANELS), height=3.0)
+        figure = Figure(figsize=(7.1, 3.1), layout="constrained")
+        panels = figure.subplots(1, len(PANELS), sharex=True, sharey=True)
         for axes, (kind, detach, title) in zip(panels, PANELS, strict=False):
             rows = table[(table["kind"] == kind) & (table["detach_reset"] == detach)]
             _panel(axes, rows, title)
-        panels[0].set_ylabel("T, megabytes of X")
         marks = [Line2D([], [], color=c, marker=m, ls="", label=n) for n, (c, m) in PEERS.items()]
-        figure.legend(handles=marks, ncols=4, loc="upper right")
+        figure.legend(handles=marks, ncols=4, loc="outside upper center")
         style.caption_below(figure, _caption(document))
         style.save(figure, folder, "neurons")
 
@@ -56,10 +57,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     axes.axvline(1, color=style.INK, lw=0.7)
     axes.set_xscale("log")
     axes.set_xticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
-    axes.set_yticks(list(place.values()), [f"{t}, {mb:g}" for t, mb in cases])
+    axes.set_yticks(list(place.values()), [f"T = {t}, {mb:g} MB" for t, mb in cases])
     axes.grid(axis="x", color=style.GRID, lw=0.5)
     axes.set_title(title)
-    axes.set_xlabel("time / snnlens")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("time / that of snnlens")
 
 
 def _caption(document: dict[str, Any]) -> str:
