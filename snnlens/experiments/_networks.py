@@ -59,7 +59,6 @@ class Runner:
         self.device = _device(params)
         if params.threads is not None:
             torch.set_num_threads(params.threads)
-        kernels.choose(params.backend)
         if params.keep_memory:
             memory.keep_freed()
         self.neuron = neuron_of(params)
@@ -94,7 +93,8 @@ class Runner:
         """One forward and backward pass in training mode: the mean cross-entropy of the batch."""
         model = self.build(network)
         x = self._batch().requires_grad_()
-        with self._recorder(model, name, probes, backward=True) as recorder:
+        recorder = self._recorder(model, name, probes, backward=True)
+        with recorder, kernels.backend(self.params.backend):
             with self._autocast(), self._saving(model):
                 loss = functional.cross_entropy(model(x), self.images.y.to(self.device))
             loss.backward()
@@ -105,7 +105,8 @@ class Runner:
     def forward(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward pass in training mode."""
         model = self.build(network)
-        with self._recorder(model, name, probes, backward=False) as recorder, self._autocast():
+        recorder = self._recorder(model, name, probes, backward=False)
+        with recorder, kernels.backend(self.params.backend), self._autocast():
             model(self._batch())
         recorder.note(**self._facts(network))
         return recorder.record()

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from snnlens import api
 from snnlens.neuron import kernels
+from snnlens.neuron.equations import Rule
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
 
@@ -17,12 +19,6 @@ SMALL: dict[str, Any] = {
     "depth": 20, "layout": "cifar", "residual": "sew,spiking", "connect": "add", "batch": 4,
     "time_steps": 2, "data": "random",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _backend() -> Any:
-    yield
-    kernels.choose("auto")
 
 
 def answer(**options: Any) -> tuple[Record, Result]:
@@ -46,6 +42,7 @@ def test_the_numbers_stay(options: dict[str, Any], monkeypatch: pytest.MonkeyPat
 
 def test_the_reference_gives_the_numbers_of_the_kernel() -> None:
     fast, slow = answer()[1].table, answer(backend="reference")[1].table
+    assert kernels.which(torch.zeros(1), Rule())[0] == "cpu"  # as before the run
     for column in fast.columns:
         if fast[column].dtype == np.float64:
             # float64 sums of equal numbers in another order
