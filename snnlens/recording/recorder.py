@@ -279,7 +279,6 @@ class Recorder:
 
         return hook
 
-    @torch.no_grad()
     def _observe(self, reading: _Reading, x: Tensor) -> None:
         site = reading.site
         counted = self._counted.pop(site.name, None)
@@ -323,7 +322,6 @@ class Recorder:
     def _hearing(self, sites: list[_Reading], kept: list[Tensor]) -> Callable[..., None]:
         """What a gradient is handed to: by its tensor, or by the kernel with what it summed."""
 
-        @torch.no_grad()
         def hear(grad: Tensor, counted: Statistics | None = None) -> None:
             if self._closed:
                 return

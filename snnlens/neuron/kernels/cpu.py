@@ -69,7 +69,7 @@ def forward(
     spikes = like(x)
     end = like_step(x, torch.float32) if last else torch.empty(0)
     tables = statistics.tables if wanted else statistics.no_tables
-    counts, sums = tables(len(x), bins, x.device)
+    counts, sums = tables(x.shape[0], bins, x.device)
     job.out = spikes.data_ptr()
     if last:
         job.last = end.data_ptr()
@@ -88,11 +88,11 @@ def backward(
     grad = laid_out_as(x, grad)
     job = _job(compiled, x, v, rate)
     grad_x, by_rate = like(x), torch.empty(0)
-    sums = statistics.gradient_table(wanted, len(x), x.device)
+    sums = statistics.gradient_table(wanted, x.shape[0], x.device)
     job.grad, job.grad_stride, job.out = grad.data_ptr(), grad.stride(0), grad_x.data_ptr()
     if wanted or rate is not None:
         job.wanted = wanted if rate is None else wanted | GRAD_RATE
-        table = torch.zeros(statistics.SUMS + 1, len(x), dtype=torch.float64)
+        table = torch.zeros(statistics.SUMS + 1, x.shape[0], dtype=torch.float64)
         job.sums = table.data_ptr()
     _call(compiled.backward, job)
     if wanted:
@@ -105,7 +105,7 @@ def backward(
 def _job(compiled: Compiled, x: Tensor, v: Tensor | None, rate: Tensor | None) -> Job:
     job = Job.from_buffer_copy(compiled.job)
     elements, size = x.numel(), x.element_size()
-    job.steps, job.neurons = len(x), elements // len(x)
+    job.steps, job.neurons = x.shape[0], elements // x.shape[0]
     job.x_stride, job.x = x.stride(0), x.data_ptr()
     if rate is not None:
         job.tau = float(rate)

@@ -39,4 +39,4 @@ def _is_dense(x: Tensor) -> bool:
         if stride != size:
             return False
         size *= length
-    return len(x) == 1 or x.stride(0) == 0 or x.stride(0) >= size
+    return x.shape[0] == 1 or x.stride(0) == 0 or x.stride(0) >= size
