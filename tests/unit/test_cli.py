@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,8 @@ def test_a_signal_from_the_keyboard(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "snnlens", "gradients", "--depth", "152", "-o", "runs/mine"],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+        # a shell's background job ignores the signal, and its children inherit that
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     assert process.stderr is not None
     line = process.stderr.readline()
