@@ -1,7 +1,8 @@
 """Plug-ins by file name: one file in its folder is one plug-in; no list is kept.
 
 A file that begins with `_` is none. Listing reads the first docstring line from the source and
-imports nothing; loading imports that one file.
+imports nothing; loading imports that one file. Probes, checks and adapters of other packages are
+found by their entry points `snnlens.probes`, `snnlens.checks` and `snnlens.adapters`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import importlib
 import inspect
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +28,8 @@ def listing(kind: str) -> dict[str, str]:
     True
     """
     files = sorted((PACKAGE / kind).glob("[!_]*.py"))
-    return {f.stem: _first_line(f, f.stat().st_mtime_ns) for f in files}
+    own = {f.stem: _first_line(f, f.stat().st_mtime_ns) for f in files}
+    return {name: f"{e.value}." for name, e in outside(kind).items()} | own
 
 
 def module(kind: str, name: str) -> ModuleType:
@@ -39,12 +42,21 @@ def module(kind: str, name: str) -> ModuleType:
 
 
 def plugin(kind: str, name: str) -> type[Any]:
-    """The class of that `name` in the plug-in's file."""
+    """The class of that `name` in the plug-in's file, or of another package's entry point."""
+    if name in outside(kind) and not (PACKAGE / kind / f"{name}.py").is_file():
+        loaded: type[Any] = outside(kind)[name].load()
+        return loaded
     found = module(kind, name)
-    for _, value in inspect.getmembers(found, inspect.isclass):
-        if value.__module__ == found.__name__ and getattr(value, "name", None) == name:
+    for class_name, value in inspect.getmembers(found, inspect.isclass):
+        if value.__module__ == found.__name__ and class_name.lower() == name.replace("_", ""):
             return value
-    raise AssertionError(f"{found.__name__} has no class with name = {name!r}")
+    raise AssertionError(f"{found.__name__} has no class named like {name!r}")
+
+
+@cache
+def outside(kind: str) -> dict[str, EntryPoint]:
+    """The plug-ins of other packages, by name; nothing is imported."""
+    return {e.name: e for e in sorted(entry_points(group=f"snnlens.{kind}"))}
 
 
 @cache

@@ -52,7 +52,7 @@ class IdentityError(Probe):
         """Identity blocks only: a downsample block changes the shape."""
         return super().wants(site) and site.block_kind == "identity"
 
-    def block(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:
+    def around(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:
         """Compare O with S, and the block at its identity value with S."""
         elements = step_elements(s)
         at_identity: Tensor | None = getattr(module, "identity_output", lambda _: None)(s)

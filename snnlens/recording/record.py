@@ -12,7 +12,7 @@ import pandas as pd
 from snnlens.errors import InputError
 from snnlens.measures.quotients import QUOTIENTS
 
-Merge = Literal["sum", "max", "min"]
+Merge = Literal["sum", "max", "min", "or"]
 KEYS = ["network", "site"]
 
 

@@ -5,48 +5,40 @@ from __future__ import annotations
 import math
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from snnlens.adapters._base import Adapter, Args, Layout, Named
+from snnlens.adapters._survey import survey
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Step
 from snnlens.neuron.layers import Neuron
-from snnlens.neuron.statistics import BACKWARD, FORWARD, Statistics
+from snnlens.neuron.statistics import BACKWARD, FORWARD, Bins, Statistics
 from snnlens.provenance import provenance
-from snnlens.recording.probe import Probe, Sums
-from snnlens.recording.record import Column, Record
+from snnlens.recording.clock import Clock
+from snnlens.recording.foreign import Call, scaled
+from snnlens.recording.ledger import Ledger
+from snnlens.recording.probe import Probe, Sums, Train
+from snnlens.recording.record import Record
 from snnlens.recording.reduce import step_squares
-from snnlens.sites import Site
+from snnlens.recording.trains import Trains
+from snnlens.sites import Role, Site
 
-MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "sum": torch.add,
-    "max": torch.maximum,
-    "min": torch.minimum,
-}
 Handle = Any  # a torch RemovableHandle; its own type is not public
-
-
-def sites_of(model: nn.Module) -> list[Site]:
-    """The sites that a model lists, or else its snnlens neurons by their dotted path."""
-    listing = getattr(model, "sites", None)
-    if callable(listing):
-        return list(listing())
-    neurons = [n for n, m in model.named_modules() if isinstance(m, Neuron)]
-    if not neurons:
-        raise NothingToRecord(
-            f"the model must have a spiking site; got {type(model).__name__} without one; use "
-            "snnlens neurons, or give the model a method sites() that lists snnlens.Site"
-        )
-    return [Site(n, n, "output", "neuron") for n in neurons]
+TIME_FIRST = Layout("time first")
+LAYERS: dict[Role, tuple[type[nn.Module], ...]] = {
+    "synapse": (nn.modules.conv._ConvNd, nn.Linear),
+    "norm": (nn.modules.batchnorm._BatchNorm,),
+}
 
 
 @dataclass(frozen=True)
@@ -56,42 +48,46 @@ class _Reading:
     site: Site
     value: list[Probe]
     gradient: list[Probe]
-    block: list[Probe]
+    around: list[Probe]
     step: list[Probe]
+    train: list[Probe]
+    paths: list[Probe]
     statistics: frozenset[str]
+    bins: Bins | None
     keeps_value: bool
 
     @classmethod
     def of(cls, site: Site, probes: Sequence[Probe]) -> _Reading:
         """What the probes that want this site override or have the kernel sum."""
         wanting = [p for p in probes if p.wants(site)]
-        names = frozenset(n for p in wanting for n in p.statistics)
         gradient = [p for p in wanting if p.overrides("gradient") or p.statistics & BACKWARD]
         return cls(
             site,
             value=[p for p in wanting if p.overrides("value") or p.statistics & FORWARD],
             gradient=gradient,
-            block=[p for p in wanting if p.overrides("block")],
+            around=[p for p in wanting if p.overrides("around")],
             step=[p for p in wanting if p.overrides("step")],
-            statistics=names,
+            train=[p for p in wanting if p.overrides("train")],
+            paths=[p for p in wanting if p.overrides("paths")],
+            statistics=frozenset(n for p in wanting for n in p.statistics),
+            bins=scaled(next((p.bins for p in wanting if p.bins), None), site.threshold),
             keeps_value=any(p.keeps_value for p in gradient),
         )
 
+    @property
+    def calls(self) -> bool:
+        """Whether more is asked of a spiking layer's call than its output."""
+        return bool(self.train or self.paths or self.statistics & FORWARD)
 
-@dataclass
-class _Tally:
-    """Statistics of a probe at a site, summed over the calls of one shape."""
 
-    probe: Probe
-    site: Site
-    shape: torch.Size
-    found: dict[str, Tensor]
-    calls: int = 1
+@dataclass(frozen=True)
+class _Heard:
+    """Who hears of a tensor's gradient, how the tensor lies, and which step it begins with."""
 
-    def add(self, found: dict[str, Tensor]) -> None:
-        """One more call."""
-        self.calls += 1
-        self.found = {name: old + found[name] for name, old in self.found.items()}
+    reading: _Reading
+    layout: Layout
+    at: int
+    train: Train | None = None
 
 
 @dataclass
@@ -101,8 +97,8 @@ class _Seen:
     tensor: weakref.ref[Tensor]
     version: int | None
     values: dict[tuple[str, str], Sums] = field(default_factory=dict)
-    counted: Statistics | None = None  # where it is the output of a neuron of snnlens
-    gradient_sites: list[_Reading] = field(default_factory=list)
+    counted: Statistics | None = None  # where it is the output of a spiking layer
+    heard: list[_Heard] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
 
     def is_now(self, x: Tensor) -> bool:
@@ -118,9 +114,10 @@ class Recorder:
     device until the record is asked for. Memory is O(sites x T) numbers.
 
     Args:
-        model: a module that lists `sites()`, or holds snnlens neurons; time first [T, B, ...].
+        model: a module that lists `sites()`, or holds spiking layers that an adapter knows.
         probes: what to record.
         network: the name of this network in the Record.
+        adapters: adapters to ask before the installed ones, e.g. `Plain` with a user's classes.
         on_site: called after each site of a forward or backward pass (a progress bar).
     """
 
@@ -130,20 +127,25 @@ class Recorder:
         probes: Sequence[Probe],
         *,
         network: str = "model",
+        adapters: Sequence[Adapter] = (),
         on_site: Callable[[], None] | None = None,
     ) -> None:
-        self.model, self.probes, self.network = model, list(probes), network
-        self.sites = sites_of(model) + _parameter_sites(model, self.probes)
+        self.survey = survey(model, adapters)
+        self.model, self.probes, self.network = self.survey.model, list(probes), network
+        self.sites = self.survey.sites + _further_sites(self.model, self.probes)
+        self.ledger = Ledger()
         self._on_site = on_site or (lambda: None)
-        self._sums: dict[tuple[str, str], Sums] = {}
+        self._clock = Clock()
+        self._trains = Trains(self.ledger)
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._axis = TIME_FIRST  # how the spiking layers seen last lie: blocks lie alike
         self._forward_calls: Counter[str] = Counter()
         self._gradient_calls: Counter[str] = Counter()
-        self._model_calls = 0
+        self._replayed: dict[str, tuple[Tensor, int]] = {}
         self._last: _Seen | None = None
         self._last_grad: _Seen | None = None
-        self._tallies: dict[tuple[str, str, bool], _Tally] = {}
         self._counted: dict[str, Statistics] = {}  # of the call that a neuron is in
+        self._starts: dict[str, Tensor | None] = {}  # the membrane that a call began with
         self._stack = ExitStack()
         self._closed = False
         self._tensor_hooks: list[Handle] = []
@@ -172,13 +174,13 @@ class Recorder:
 
     def record(self) -> Record:
         """What was seen so far, as an immutable Record."""
-        if not self._model_calls:
+        if not self._clock.passes:
             raise NothingToRecord(
                 "the recorder must see a forward pass; got none; call the model inside `with`"
             )
-        self._settle(self._tallies.values())
-        self._tallies.clear()
-        tables = {p.name: self._table(p) for p in self.probes}
+        self.ledger.settle()
+        self._trains.flush()
+        tables = {p.name: self.ledger.table(self.network, p, self.sites) for p in self.probes}
         return Record(
             sites=self._site_table(),
             tables={n: t for n, t in tables.items() if len(t)},
@@ -202,16 +204,28 @@ class Recorder:
         for site in self.sites:
             reading = _Reading.of(site, self.probes)
             if site.role == "parameter":
-                self._watch_gradient(self.model.get_parameter(site.name), [reading], [])
+                weight = self.model.get_parameter(site.name)
+                kept = [weight.detach()] if reading.keeps_value else []
+                self._watch_gradient(weight, [_Heard(reading, TIME_FIRST, 0)], kept)
                 continue
-            module = self._module(site)
-            if site.reads == "input":
-                self._hold(module.register_forward_pre_hook(self._input_hook(reading)))
-            else:
-                self._hold(module.register_forward_hook(self._output_hook(reading)))
-            if isinstance(module, Neuron):
-                self._tap(module, reading)
-                self._count(module, reading)
+            self._attach_to(self._module(site), reading)
+
+    def _attach_to(self, module: nn.Module, reading: _Reading) -> None:
+        site, adapter = reading.site, self.survey.adapters.get(reading.site.module)
+        if site.role in LAYERS:
+            self._hold(module.register_forward_hook(self._layer_hook(reading)))
+        elif site.reads == "input":
+            self._hold(module.register_forward_pre_hook(self._input_hook(reading)))
+        elif adapter is None or (isinstance(module, Neuron) and not _asks_more(module, reading)):
+            self._hold(module.register_forward_hook(self._output_hook(reading)))
+        else:
+            before = partial(self._before_call, reading, adapter)
+            after = partial(self._after_call, reading, adapter)
+            self._hold(module.register_forward_pre_hook(before, with_kwargs=True))
+            self._hold(module.register_forward_hook(after, with_kwargs=True))
+        if isinstance(module, Neuron):
+            self._tap(module, reading)
+            self._count(module, reading)
 
     def _module(self, site: Site) -> nn.Module:
         try:
@@ -224,7 +238,7 @@ class Recorder:
     def _tap(self, module: Neuron, reading: _Reading) -> None:
         def listen(step: Step) -> None:
             for probe in reading.step if not _recomputing() else ():
-                self._add(probe, reading.site, probe.step(reading.site, step), at=step.t)
+                self.ledger.add(probe, reading.site, probe.step(reading.site, step), at=step.t)
 
         if reading.step:
             self._stack.enter_context(module.tap(listen))
@@ -236,7 +250,8 @@ class Recorder:
             self._counted[reading.site.name] = seen
 
         if reading.statistics and reading.site.reads == "output":
-            self._stack.enter_context(module.statistics(reading.statistics, listen))
+            asked = module.statistics(reading.statistics, listen, reading.bins)
+            self._stack.enter_context(asked)
 
     def _hold(self, handle: Handle) -> None:
         self._stack.callback(handle.remove)
@@ -247,79 +262,154 @@ class Recorder:
         for handle in self._tensor_hooks:
             handle.remove()
         self._tensor_hooks.clear()
+        self._starts.clear()
         self._last = self._last_grad = None
 
     # --- observing -----------------------------------------------------------------------------
 
     def _model_called(self, module: nn.Module, args: Any) -> None:
-        if _recomputing():
+        if module is not self.model or _recomputing():  # a deep copy keeps its original's hooks
             return
-        self._model_calls += 1
+        self._clock.new_pass()
         self._last = None
         alive = [h for h in self._tensor_hooks if h.hooks_dict_ref() is not None]
         self._tensor_hooks = alive
 
     def _input_hook(self, reading: _Reading) -> Callable[..., None]:
         def hook(_module: nn.Module, args: tuple[Any, ...]) -> None:
-            self._observe(reading, args[0])
+            if not _recomputing():
+                at = self._clock.tick(reading.site.name, self._axis)
+                self._observe(reading, args[0], self._axis, at)
 
         return hook
 
     def _output_hook(self, reading: _Reading) -> Callable[..., None]:
+        """Of a block, and of a neuron of snnlens, whose kernel counts: always a whole sequence."""
         site = reading.site
+        own = site.role == "neuron" or self.survey.listed
 
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            self._observe(reading, output)
-            if not reading.block or _recomputing():
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if _recomputing():
                 return
+            layout = TIME_FIRST if own else self._axis
+            at = self._clock.tick(site.name, layout)
+            self._observe(reading, output, layout, at)
             with torch.no_grad():
-                for probe in reading.block:
-                    sums = probe.block(site, module, args[0].detach(), output.detach())
-                    self._add(probe, site, sums)
+                for probe in reading.around:
+                    ends = (layout.time_first(e.detach()) for e in (args[0], output))
+                    self.ledger.add(probe, site, probe.around(site, module, *ends), at)
 
         return hook
 
-    def _observe(self, reading: _Reading, x: Tensor) -> None:
+    def _layer_hook(self, reading: _Reading) -> Callable[..., None]:
         site = reading.site
-        counted = self._counted.pop(site.name, None)
+
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            if _recomputing():
+                return
+            self._forward_calls[site.name] += self._clock.is_first(site.name)
+            with torch.no_grad():
+                for probe in reading.around:
+                    sums = probe.around(site, module, args[0].detach(), output.detach())
+                    self.ledger.add(probe, site, sums)
+
+        return hook
+
+    def _before_call(
+        self, reading: _Reading, adapter: Adapter, module: nn.Module, args: Args, named: Named
+    ) -> None:
+        """Of a spiking layer that is not only counted inside: its step, and its membrane."""
         if _recomputing():
             return
-        self._forward_calls[site.name] += 1
-        self._shapes.setdefault(site.name, tuple(x.shape))
+        name = reading.site.name
+        layout = adapter.layout(module, args[0]) if args else TIME_FIRST
+        if self._clock.tick(name, layout, lambda: adapter.at_rest(module, args, named)) == 0:
+            self._trains.flush(name)
+        if reading.calls:
+            self._starts[name] = adapter.start(module, args, named)
+
+    def _after_call(  # noqa: PLR0917 - torch gives what stands behind the adapter
+        self, reading: _Reading, adapter: Adapter,
+        module: nn.Module, args: Args, named: Named, output: Any,
+    ) -> None:  # fmt: skip
+        if _recomputing():
+            return
+        name, raw = reading.site.name, adapter.spikes(module, output)
+        layout = self._axis = adapter.layout(module, raw)
+        at, train = self._clock.at(name), None
+        if reading.calls:
+            view, start = layout.time_first(raw.detach()), self._starts.pop(name, None)
+            call = Call(adapter, module, args, named, layout, start, view, output)
+            if name not in self._counted:
+                self._counted[name] = self._count_call(reading, call)
+            train = self._take_train(reading, call, at)
+        self._observe(reading, raw, layout, at, train)
+
+    def _count_call(self, reading: _Reading, call: Call) -> Statistics:
+        seen, replayed = call.statistics(reading.statistics & FORWARD, reading.bins)
+        if replayed is not None:
+            wrong, of = self._replayed.get(reading.site.name, (0, 0))
+            differ = (replayed != call.spikes).sum()
+            self._replayed[reading.site.name] = (differ + wrong, of + replayed.numel())
+        return seen
+
+    def _take_train(self, reading: _Reading, call: Call, at: int) -> Train | None:
+        if not (reading.train or reading.paths):
+            return None
+        with torch.no_grad():
+            train = call.train()
+            return self._trains.take(reading.site, reading.train, reading.paths, train, at,
+                                     whole=_whole(call))  # fmt: skip
+
+    def _observe(
+        self, reading: _Reading, x: Tensor, layout: Layout, at: int, train: Train | None = None
+    ) -> None:
+        site = reading.site
+        counted = self._counted.pop(site.name, None)
+        shape = layout.time_first(x).shape
+        self._see_shape(site.name, shape, at)
+        self._clock.lasted(site.name, shape[0] if shape else 1)
         if self._last is None or not self._last.is_now(x):
             self._last = _Seen(weakref.ref(x), _version(x), counted=counted)
         for probe in reading.value:
-            self._take_value(probe, site, x, self._last)
-        if x.requires_grad and reading.gradient:
-            self._expect_gradient(self._last, reading, x)
+            self._take_value(probe, site, x, _Heard(reading, layout, at), self._last)
+        if x.requires_grad and (reading.gradient or reading.paths):
+            self._expect_gradient(self._last, _Heard(reading, layout, at, train), x)
         self._on_site()
 
-    def _take_value(self, probe: Probe, site: Site, x: Tensor, seen: _Seen) -> None:
-        if seen.counted is not None and probe.statistics & seen.counted.forward.keys():
-            self._tally(probe, site, x.shape, seen.counted.forward)
+    def _see_shape(self, name: str, shape: torch.Size, at: int) -> None:
+        self._forward_calls[name] += at == 0
+        old = self._shapes.setdefault(name, tuple(shape))
+        if len(old) and len(shape) and old[0] < shape[0] + at:
+            self._shapes[name] = (shape[0] + at, *old[1:])
+
+    def _take_value(self, probe: Probe, site: Site, x: Tensor, as_: _Heard, seen: _Seen) -> None:
+        names = probe.statistics & FORWARD
+        if seen.counted is not None and names and names <= seen.counted.forward.keys():
+            shape = as_.layout.time_first(x).shape
+            self.ledger.tally(probe, site, shape, seen.counted.forward, at=as_.at)
         elif probe.overrides("value"):
             key = (probe.name, probe.shares(site))
             if key not in seen.values:
-                seen.values[key] = probe.value(site, x.detach())
-            self._add(probe, site, seen.values[key])
+                seen.values[key] = probe.value(site, as_.layout.time_first(x.detach()))
+            self.ledger.add(probe, site, seen.values[key], as_.at)
 
-    def _expect_gradient(self, seen: _Seen, reading: _Reading, x: Tensor) -> None:
+    def _expect_gradient(self, seen: _Seen, heard: _Heard, x: Tensor) -> None:
         """One listener per tensor; it may be several sites, and only some need its value kept."""
-        seen.gradient_sites.append(reading)
-        if not seen.kept and reading.keeps_value:
-            seen.kept.append(x.detach())
-        if len(seen.gradient_sites) > 1:
+        seen.heard.append(heard)
+        if not seen.kept and heard.reading.keeps_value:
+            seen.kept.append(heard.layout.time_first(x.detach()))
+        if len(seen.heard) > 1:
             return
         if seen.counted is not None and seen.counted.with_backward:
-            hear = self._hearing(seen.gradient_sites, seen.kept)
-            seen.counted.when_backward.append(hear)
+            seen.counted.when_backward.append(self._hearing(seen.heard, seen.kept))
         else:
-            self._watch_gradient(x, seen.gradient_sites, seen.kept)
+            self._watch_gradient(x, seen.heard, seen.kept)
 
-    def _watch_gradient(self, x: Tensor, sites: list[_Reading], kept: list[Tensor]) -> None:
-        self._tensor_hooks.append(x.register_hook(self._hearing(sites, kept)))
+    def _watch_gradient(self, x: Tensor, heard: list[_Heard], kept: list[Tensor]) -> None:
+        self._tensor_hooks.append(x.register_hook(self._hearing(heard, kept)))
 
-    def _hearing(self, sites: list[_Reading], kept: list[Tensor]) -> Callable[..., None]:
+    def _hearing(self, heard: list[_Heard], kept: list[Tensor]) -> Callable[..., None]:
         """What a gradient is handed to: by its tensor, or by the kernel with what it summed."""
 
         def hear(grad: Tensor, counted: Statistics | None = None) -> None:
@@ -328,59 +418,33 @@ class Recorder:
             if self._last_grad is None or not self._last_grad.is_now(grad):
                 self._last_grad = _Seen(weakref.ref(grad), _version(grad))
             self._last_grad.counted = counted or self._last_grad.counted
-            for reading in sites:
-                self._gradient_calls[reading.site.name] += 1
-                for probe in reading.gradient:
-                    self._take_gradient(probe, reading.site, grad, kept)
+            for one in heard:
+                self._gradient_calls[one.reading.site.name] += one.at == 0
+                for probe in one.reading.gradient:
+                    self._take_gradient(probe, one, grad, kept)
+                if one.train is not None:
+                    view = one.layout.time_first(grad.detach())
+                    self._trains.gradient(one.reading.site, one.train, view, one.at)
                 self._on_site()
 
         return hear
 
-    def _take_gradient(self, probe: Probe, site: Site, grad: Tensor, kept: list[Tensor]) -> None:
-        seen = self._last_grad
+    def _take_gradient(self, probe: Probe, one: _Heard, grad: Tensor, kept: list[Tensor]) -> None:
+        seen, site, view = self._last_grad, one.reading.site, one.layout.time_first(grad.detach())
         assert seen is not None
         names = probe.statistics & BACKWARD
         if names:
-            seen.counted = seen.counted or _by_hook(grad)
+            seen.counted = seen.counted or _by_hook(view)
             if names <= seen.counted.gradients.keys():
-                self._tally(probe, site, grad.shape, seen.counted.gradients, backward=True)
+                found = seen.counted.gradients
+                self.ledger.tally(probe, site, view.shape, found, at=one.at, backward=True)
                 return
         if probe.overrides("gradient"):
             value = kept[0] if probe.keeps_value else None
             key = (probe.name, probe.shares(site) + (str(id(value)) if kept else ""))
             if key not in seen.values:  # an ADD hands one gradient to both its inputs
-                seen.values[key] = probe.gradient(site, grad.detach(), value)
-            self._add(probe, site, seen.values[key])
-
-    def _tally(
-        self, probe: Probe, site: Site, shape: torch.Size, found: dict[str, Tensor],
-        *, backward: bool = False,
-    ) -> None:  # fmt: skip
-        """Keep the statistics as they are; the probe makes its columns of them in the end."""
-        key = (probe.name, site.name, backward)
-        old = self._tallies.get(key)
-        if old is not None and old.shape == shape:
-            old.add(found)
-            return
-        own = {name: found[name] for name in probe.statistics if name in found}
-        self._tallies[key] = _Tally(probe, site, shape, own)
-        if old is not None:
-            self._settle([old])
-
-    def _settle(self, tallies: Iterable[_Tally]) -> None:
-        for tally in tallies:
-            sums = tally.probe.counted(tally.site, tally.found, tally.shape, tally.calls)
-            self._add(tally.probe, tally.site, sums)
-
-    def _add(self, probe: Probe, site: Site, sums: Sums, at: int = 0) -> None:
-        if not sums:  # the probe has nothing to say of this tensor
-            return
-        key = (probe.name, site.name)
-        if at:
-            sums = {c: _padded(s, at, front=True, fill=probe.columns[c].merge)
-                    for c, s in sums.items()}  # fmt: skip
-        old = self._sums.get(key)
-        self._sums[key] = sums if old is None else _merged(old, sums, probe.columns)
+                seen.values[key] = probe.gradient(site, view, value)
+            self.ledger.add(probe, site, seen.values[key], one.at)
 
     # --- what is kept --------------------------------------------------------------------------
 
@@ -389,6 +453,7 @@ class Recorder:
         for order, site in enumerate(self.sites):
             row = asdict(site)
             row["site"] = row.pop("name")
+            wrong, of = self._replayed.get(site.name, (None, None))
             rows.append(
                 {"network": self.network, "order": order}
                 | row
@@ -396,6 +461,8 @@ class Recorder:
                 | {
                     "forward_calls": self._forward_calls[site.name],
                     "gradient_calls": self._gradient_calls[site.name],
+                    "replayed": of,
+                    "replay_mismatches": None if wrong is None else int(wrong),
                 }
             )
         return _typed(pd.DataFrame(rows))
@@ -404,17 +471,32 @@ class Recorder:
         listing = getattr(self.model, "facts", None)
         lone = isinstance(self.model, Neuron)  # its facts are of one layer, not of a network
         facts: dict[str, Any] = listing() if callable(listing) and not lone else {}
-        own = {"model": type(self.model).__name__, "forward_passes": self._model_calls,
+        own = {"model": type(self.model).__name__, "forward_passes": self._clock.passes,
                "training_mode": self.model.training}  # fmt: skip
-        return facts | own | self._facts
+        return self._detected() | facts | own | self._facts
 
-    def _table(self, probe: Probe) -> pd.DataFrame:
-        parts = []
-        for site in self.sites:
-            sums = self._sums.get((probe.name, site.name))
-            if sums:
-                parts.append(_rows(self.network, site.name, probe.axes, sums))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    def _detected(self) -> dict[str, Any]:
+        """What the adapters made of the model: the line that a check-up begins with."""
+        neurons = self.survey.neurons()
+        shapes = [self._shapes[s.name] for s in neurons if s.name in self._shapes]
+        return {
+            "frameworks": sorted({a.name for a in self.survey.adapters.values()}),
+            "time_steps": max((s[0] for s in shapes if s), default=None),
+            "time_axis": self._axis.axis,
+            "binary": all(s.signal == "spikes" for s in neurons),
+            "spiking_layers": len(neurons),
+            "wrapped": self.survey.wrapped,
+        }
+
+
+def _asks_more(module: Neuron, reading: _Reading) -> bool:
+    """Whether a neuron of snnlens needs more than the kernel's sums: trains, or kept state."""
+    return bool(reading.train or reading.paths) or module.keep_state
+
+
+def _whole(call: Call) -> bool:
+    """Whether one call is one sequence."""
+    return call.layout.lies != "one step" and not getattr(call.module, "keep_state", False)
 
 
 def _by_hook(grad: Tensor) -> Statistics:
@@ -427,10 +509,17 @@ def _recomputing() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
-def _parameter_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
-    if not any("parameter" in p.roles for p in probes):
-        return []
-    return [
+def _further_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
+    """Parameters, synapses and norms, where a probe reads them."""
+    roles = {role for p in probes for role in p.roles}
+    sites = [
+        Site(name, name, "input", role, "activation")
+        for role, kinds in LAYERS.items() if role in roles
+        for name, module in model.named_modules() if isinstance(module, kinds)
+    ]  # fmt: skip
+    if "parameter" not in roles:
+        return sites
+    return sites + [
         Site(name, name.rpartition(".")[0], "output", "parameter", "weight")
         for name, p in model.named_parameters()
         if p.requires_grad
@@ -440,25 +529,6 @@ def _parameter_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
 def _version(x: Tensor) -> int | None:
     """How often x was changed in place; an inference tensor does not count it."""
     return None if x.is_inference() else x._version
-
-
-def _merged(old: Sums, new: Sums, columns: dict[str, Column]) -> Sums:
-    merged = {}
-    for column, spec in columns.items():
-        a, b = old[column], new[column]
-        if a.dim() and len(a) != len(b):
-            length = max(len(a), len(b))
-            a, b = (_padded(x, length - len(x), front=False, fill=spec.merge) for x in (a, b))
-        merged[column] = MERGES[spec.merge](a, b)
-    return merged
-
-
-def _padded(x: Tensor, by: int, *, front: bool, fill: str = "sum") -> Tensor:
-    """x lengthened by steps that say nothing: 0 for a sum, the neutral element of an extreme."""
-    info = torch.finfo(x.dtype) if x.is_floating_point() else torch.iinfo(x.dtype)
-    neutral = {"sum": 0, "max": info.min, "min": info.max}[fill]
-    filler = x.new_full((by, *x.shape[1:]), neutral)
-    return torch.cat([filler, x] if front else [x, filler])
 
 
 def _shape_facts(shape: tuple[int, ...] | None) -> dict[str, int | None]:
@@ -474,14 +544,7 @@ def _shape_facts(shape: tuple[int, ...] | None) -> dict[str, int | None]:
 
 
 def _typed(sites: pd.DataFrame) -> pd.DataFrame:
-    whole = ["block", "stage", "area", "time_steps", "batch", "neurons", "positions"]
-    return sites.astype(dict.fromkeys(whole, "Int64"))
-
-
-def _rows(network: str, site: str, axes: tuple[str, ...], sums: Sums) -> pd.DataFrame:
-    arrays = {c: t.cpu().numpy() for c, t in sums.items()}
-    shape = next(iter(arrays.values())).shape
-    index = np.indices(shape).reshape(len(shape), math.prod(shape))
-    keys = {axis: index[i] for i, axis in enumerate(axes)}
-    flat = {c: a.reshape(-1) for c, a in arrays.items()}
-    return pd.DataFrame({"network": network, "site": site} | keys | flat)
+    whole = ["block", "stage", "area", "time_steps", "batch", "neurons", "positions",
+             "replayed", "replay_mismatches"]  # fmt: skip
+    real = ["threshold", "leak", "gain", "slope", "support"]
+    return sites.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(real, "float64"))

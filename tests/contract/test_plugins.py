@@ -19,7 +19,7 @@ from snnlens.recording.record import Column, Quantity, Schema
 
 TESTS = Path(__file__).parents[1]
 PROBES = list(registry.listing("probes"))
-METHODS = ("value", "gradient", "block", "step", "counted")
+METHODS = ("value", "gradient", "around", "train", "paths", "step", "counted")
 ROLES = {"neuron", "block_input", "block_residual", "block_output", "parameter"}
 # a formula, a published source, or both
 SAID = re.compile(r"Source: \S|sum|\|\||share of", re.IGNORECASE)

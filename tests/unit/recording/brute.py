@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron.layers import IF, Neuron
-from snnlens.recording.recorder import sites_of
+from snnlens.adapters._survey import survey
 from snnlens.sites import Site
 
 Floats = NDArray[np.float64]
@@ -69,7 +69,7 @@ def keep_all(
         if x.requires_grad:
             x.retain_grad()
 
-    for site in sites_of(model):
+    for site in survey(model).sites:
         module = model.get_submodule(site.module)
 
         def hook(module: nn.Module, args: Any, out: Any = None, site: Site = site) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from snnlens import registry
+from snnlens.adapters._survey import survey
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.models.resnet import Block, ResNet
 from snnlens.neuron.equations import Step
@@ -22,7 +23,7 @@ from snnlens.neuron.layers import IF, LIF, PLIF, Neuron
 from snnlens.neuron.surrogate import Rectangular
 from snnlens.recording.probe import BLOCKS, NEURONS, Probe, Sums
 from snnlens.recording.record import Column, Quantity
-from snnlens.recording.recorder import Recorder, sites_of
+from snnlens.recording.recorder import Recorder
 from snnlens.sites import Site
 from tests.unit.recording import brute
 
@@ -168,8 +169,8 @@ class Failing(Probe):
     def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
         return self._maybe("gradient")
 
-    def block(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:
-        return self._maybe("block")
+    def around(self, site: Site, module: Any, s: Tensor, o: Tensor) -> Sums:
+        return self._maybe("around")
 
     def step(self, site: Site, step: Step) -> Sums:
         return self._maybe("step")
@@ -205,7 +206,7 @@ def test_no_hook_after_a_normal_exit() -> None:
     out.sum().backward()
 
 
-@pytest.mark.parametrize("at", ["value", "gradient", "block", "step"])
+@pytest.mark.parametrize("at", ["value", "gradient", "around", "step"])
 def test_no_hook_after_an_error_in_a_probe(at: str) -> None:
     model = brute.small("sew", "add")
     with (
@@ -358,8 +359,8 @@ def test_memory_does_not_grow_with_batches_or_their_size() -> None:
 
 
 def _sums(recorder: Recorder) -> list[Tensor]:
-    tallied = [t for tally in recorder._tallies.values() for t in tally.found.values()]
-    return tallied + [t for sums in recorder._sums.values() for t in sums.values()]
+    tallied = [t for tally in recorder.ledger.tallies.values() for t in tally.found.values()]
+    return tallied + [t for sums in recorder.ledger.sums.values() for t in sums.values()]
 
 
 def test_memory_grows_only_with_the_steps() -> None:
@@ -471,9 +472,11 @@ def test_halves_of_a_batch_give_the_whole() -> None:
 
 def test_core_neurons_of_any_module_are_sites() -> None:
     model = nn.Sequential(nn.Linear(4, 4), IF(0.3), nn.Sequential(nn.Linear(4, 2), PLIF(2.0)))
-    assert sites_of(model) == [
-        Site("1", "1", "output", "neuron"), Site("2.1", "2.1", "output", "neuron"),
-    ]  # fmt: skip
+    atan = {"slope": 1.0, "support": math.inf}
+    assert survey(model).sites == [
+        Site("1", "1", "output", "neuron", threshold=0.3, leak=1.0, gain=1.0, **atan),
+        Site("2.1", "2.1", "output", "neuron", threshold=1.0, leak=0.5, gain=0.5, **atan),
+    ]
     with Recorder(model, all_probes()) as recorder:
         model(torch.rand(3, 2, 4)).sum().backward()
     frame = recorder.frame()
@@ -495,8 +498,9 @@ def test_no_spiking_site_is_an_error() -> None:
     with pytest.raises(NothingToRecord) as error:
         Recorder(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), all_probes())
     assert str(error.value) == (
-        "the model must have a spiking site; got Sequential without one; use snnlens neurons, or"
-        " give the model a method sites() that lists snnlens.Site"
+        "the model must have a spiking site; got Sequential without one; use neurons of snnlens, "
+        "SpikingJelly, snnTorch, Norse or sinabs, name your own neuron class with "
+        "--spiking my.module:MyNeuron, or give the model a method sites()"
     )
     assert error.value.exit_code == 5
 

@@ -1,0 +1,176 @@
+"""Find the sites of any model: what its adapters claim, or what it lists itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from snnlens import registry
+from snnlens.adapters._base import Adapter
+from snnlens.adapters._blocks import block_sites
+from snnlens.errors import NothingToRecord
+from snnlens.neuron.equations import Rule
+from snnlens.sites import Signal, Site
+
+WRAPPERS = {  # class name -> the attribute that holds the user's model
+    "DistributedDataParallel": "module",
+    "DataParallel": "module",
+    "FullyShardedDataParallel": "module",
+    "OptimizedModule": "_orig_mod",
+}
+REACH = torch.arange(-300, 301, dtype=torch.float64) / 100  # thresholds around V_th: for the slope
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Where a model can be recorded.
+
+    Attributes:
+        model: the model itself, taken out of DDP or torch.compile.
+        sites: its places; of a model that lists them itself in its order.
+        adapters: who speaks for a spiking layer, by the module's path.
+        wrapped: the class names of what it was taken out of.
+        listed: whether the model has a method `sites()`.
+    """
+
+    model: nn.Module
+    sites: list[Site]
+    adapters: dict[str, Adapter]
+    wrapped: list[str] = field(default_factory=list)
+    listed: bool = False
+
+    def neurons(self) -> list[Site]:
+        """The sites of spiking layers."""
+        return [s for s in self.sites if s.module in self.adapters and s.role == "neuron"]
+
+    def reset(self) -> None:
+        """Put every spiking layer to rest."""
+        for adapter in {id(a): a for a in self.adapters.values()}.values():
+            adapter.reset(self.model)
+
+
+def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
+    """The sites of a model and the adapters of its spiking layers.
+
+    `more` are adapters asked before the installed ones, e.g. `Plain` with a user's own classes.
+
+    Raises:
+        NothingToRecord: the model has no spiking layer that any adapter knows.
+
+    >>> from snnlens import IF
+    >>> [s.name for s in survey(nn.Sequential(nn.Linear(3, 2), IF())).sites]
+    ['1']
+    """
+    inner, wrapped = _unwrapped(model)
+    adapters = [*more, *_installed()]
+    claimed = dict(_claimed(inner, adapters))
+    listing = getattr(inner, "sites", None)
+    if callable(listing):
+        sites = [_told(s, inner, claimed) for s in listing()]
+        return Survey(inner, sites, claimed, wrapped, listed=True)
+    if not claimed:
+        raise NothingToRecord(
+            f"the model must have a spiking site; got {type(inner).__name__} without one; use "
+            "neurons of snnlens, SpikingJelly, snnTorch, Norse or sinabs, name your own neuron class "
+            "with --spiking my.module:MyNeuron, or give the model a method sites()"
+        )
+    neurons = [_told(Site(n, n, "output", "neuron", _signal(inner, n, a)), inner, claimed)
+               for n, a in claimed.items()]  # fmt: skip
+
+    def spikes(module: nn.Module) -> bool:
+        return any(a.claims(module) for a in adapters)
+
+    return Survey(inner, _with_blocks(neurons, block_sites(inner, spikes)), claimed, wrapped)
+
+
+def _unwrapped(model: nn.Module) -> tuple[nn.Module, list[str]]:
+    wrapped = []
+    while type(model).__name__ in WRAPPERS:
+        wrapped.append(type(model).__name__)
+        model = getattr(model, WRAPPERS[wrapped[-1]])
+    return model, wrapped
+
+
+def _installed() -> Iterator[Adapter]:
+    """Every adapter that needs no argument; the core first, the user's own classes are given."""
+    for name in ["core", *(n for n in registry.listing("adapters") if n not in ("core", "plain"))]:
+        yield registry.plugin("adapters", name)()
+
+
+def _claimed(model: nn.Module, adapters: Sequence[Adapter]) -> Iterator[tuple[str, Adapter]]:
+    """Spiking layers in the order of the modules; what lies inside one is its own affair."""
+    inside: list[str] = []
+    for name, module in model.named_modules():
+        if any(name.startswith(outer) for outer in inside):
+            continue
+        adapter = next((a for a in adapters if a.claims(module)), None)
+        if adapter is not None:
+            inside.append(name + ".")
+            yield name, adapter
+
+
+def _signal(model: nn.Module, name: str, adapter: Adapter) -> Signal:
+    return "counts" if adapter.graded(model.get_submodule(name)) else "spikes"
+
+
+def _told(site: Site, model: nn.Module, adapters: dict[str, Adapter]) -> Site:
+    """The site with what its adapter says of the neuron."""
+    adapter = adapters.get(site.module)
+    if adapter is None or site.role != "neuron" or site.threshold is not None:
+        return site
+    module = model.get_submodule(site.module)
+    rule = adapter.rule(module)
+    if rule is None:
+        return site
+    tau = _tau(rule, adapter.rate(module))
+    return replace(
+        site, threshold=rule.threshold, leak=1.0 if tau is None else 1 - 1 / tau,
+        gain=1 / tau if tau is not None and rule.decay_input else 1.0,
+        slope=_slope(rule), support=rule.surrogate.support,
+    )  # fmt: skip
+
+
+def _tau(rule: Rule, rate: Tensor | None) -> float | None:
+    if rate is not None:
+        return float(1 / rate.detach().double())
+    return rule.tau_steps if rule.leaks() else None
+
+
+def _slope(rule: Rule) -> float:
+    return float(rule.surrogate.derivative(REACH * rule.threshold).max())
+
+
+def _with_blocks(neurons: list[Site], blocks: list[Site]) -> list[Site]:
+    """Block sites around their neurons, which learn the block that they lie in."""
+    parts = _by_block(blocks)
+    sites: list[Site] = []
+    opened: list[str] = []
+    for neuron in neurons:
+        name = next((b for b in parts if neuron.name.startswith(b + ".")), None)
+        if name is None:
+            sites.append(neuron)
+            continue
+        before, after = parts[name]
+        if name not in opened:
+            opened.append(name)
+            sites += before
+            at = len(sites)
+            sites += after
+        else:
+            at = sites.index(after[0])
+        of = before[0]
+        sites.insert(at, replace(neuron, block=of.block, stage=of.stage, area=of.area,
+                                 block_kind=of.block_kind))  # fmt: skip
+    return sites
+
+
+def _by_block(blocks: list[Site]) -> dict[str, tuple[list[Site], list[Site]]]:
+    """Per block, the sites before its neurons and those behind them."""
+    parts: dict[str, tuple[list[Site], list[Site]]] = {}
+    for site in blocks:
+        before, after = parts.setdefault(site.name.rpartition(".")[0], ([], []))
+        (before if site.role == "block_input" else after).append(site)
+    return parts
