@@ -69,9 +69,10 @@ class Call:
         if self.adapter.replays(self.module):
             if x is None:
                 return {}, None
-            start = self._start(x)
-            spikes, _, seen = kernels.multi_step(x, start, rule, self._rate(), last=False,
-                                                 wanted=names, bins=bins)  # fmt: skip
+            start, runs = self._start(x), kernels.which(x, rule)[0]
+            with kernels.backend(runs):  # known beforehand: no warning that it is the slow one
+                spikes, _, seen = kernels.multi_step(x, start, rule, self._rate(), last=False,
+                                                     wanted=names, bins=bins)  # fmt: skip
             assert seen is not None
             return seen.forward, spikes
         raw = self.adapter.membrane(self.module, self.args, self.named, self.output, self.start)
