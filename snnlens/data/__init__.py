@@ -1,1 +1,1 @@
-"""Images for a run: digits (default), CIFAR-10, image folders, random; see `images.load`."""
+"""Images and event frames for a run: digits, CIFAR-10, folders, N-MNIST; see `images.load`."""

@@ -1,4 +1,4 @@
-"""Load a seeded, normalised batch of images and labels from any kind of data."""
+"""Load a seeded batch of images, or of sequences of event frames, from any kind of data."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Images:
     'digits (scikit-learn), 2 images at 8 px'
     """
 
-    x: Tensor = field(
-        repr=False
-    )  # float32 [samples, 3, image_size, image_size], (pixel - mean) / std
+    # float32 [samples, 3, image_size, image_size], (pixel - mean) / std; of event data counts,
+    # time first: [T, samples, 2, height, width]
+    x: Tensor = field(repr=False)
     y: Tensor = field(repr=False)  # int64 [samples], in [0, classes)
     classes: int
     description: str  # one phrase for a figure caption
@@ -35,9 +35,18 @@ class Images:
     dataset_size: int  # images to choose from (train part of CIFAR-10)
     mean: Channels  # per channel, of pixels in [0, 1]
     std: Channels
+    frames: bool = False  # x is a sequence of frames, time first
 
 
-def load(spec: str, *, samples: int, image_size: int, seed: int = 0) -> Images:
+def load(
+    spec: str,
+    *,
+    samples: int,
+    image_size: int | None = None,
+    seed: int = 0,
+    time_steps: int | None = None,
+    bin_ms: float | None = None,
+) -> Images:
     """Load `samples` images: the first of a seeded permutation of the data set, without repeats.
 
     Images of another size are resized: digits, CIFAR-10 bilinearly (half-pixel centres,
@@ -45,30 +54,46 @@ def load(spec: str, *, samples: int, image_size: int, seed: int = 0) -> Images:
     of the same seed begins with the smaller one. On little-endian machines the same arguments and
     library versions give the same bytes.
 
-    Raises InputError for a spec that `specs.check` refuses, for samples or image_size (pixels)
-    below 1, a seed outside [0, 2^63), a data set with fewer images, and data that can not be read.
+    Event data (nmnist) come as counts in frames, neither resized nor normalised: `time_steps`
+    frames that hold equally many events, or with `bin_ms` frames of that duration.
+
+    Args:
+        spec: the kind of data, with its path where it takes one.
+        samples: how many.
+        image_size: pixels, both sides; None leaves them as the data is.
+        seed: of the permutation.
+        time_steps: T of event data; images have no time and take no notice of it.
+        bin_ms: duration of a frame of event data in milliseconds.
+
+    Raises InputError for a spec that `specs.check` refuses, for samples or image_size below 1, a
+    seed outside [0, 2^63), a data set with fewer images, and data that can not be read.
 
     >>> batch = load("random", samples=4, image_size=16, seed=1)
     >>> batch.x.shape, batch.y.shape
     (torch.Size([4, 3, 16, 16]), torch.Size([4]))
     """
-    specs.check(spec, image_size)
+    specs.check(spec, image_size, frames=True)
     _check_numbers(samples, seed)
     kind, path = specs.parse(spec)
-    source = specs.reader(kind).read(path, Request(samples, image_size, seed))
+    _check_bin(kind, bin_ms)
+    request = Request(samples, image_size, seed, time_steps, bin_ms)
+    source = specs.reader(kind).read(path, request)
     order = _order(source, spec, samples, seed)
-    x = _normalised(_resized(torch.from_numpy(source.pixels(order)), image_size), source)
+    x = torch.from_numpy(source.pixels(order))
+    if not source.frames:
+        x = _normalised(_resized(x, image_size), source)
     y = torch.from_numpy(source.labels[order])
     return Images(
         x=x,
         y=y,
         classes=source.classes,
-        description=_description(source, samples, image_size),
+        description=_description(source, samples, x.shape[-1]),
         fingerprint=fingerprint(x, y),
         source=spec,
         dataset_size=len(source.labels),
         mean=source.mean,
         std=source.std,
+        frames=source.frames,
     )
 
 
@@ -91,11 +116,16 @@ def _check_numbers(samples: int, seed: int) -> None:
         raise InputError("seed", got=seed, wanted=wanted, do="give --seed 0")
 
 
+def _check_bin(kind: str, bin_ms: float | None) -> None:
+    if bin_ms is not None and not specs.has_frames(kind):
+        raise InputError("bin_ms", got=bin_ms, wanted=f"left out: {kind} holds no events")
+
+
 def _order(source: Source, spec: str, samples: int, seed: int) -> Integers:
     size = len(source.labels)
     if size < samples:
         do = f"give --batch {size} or fewer" if size else "give other data"
-        what = f"number of images in {spec}"
+        what = f"number of {source.noun}s in {spec}"
         raise InputError(what, got=size, wanted=f"at least {samples}", do=do)
     if not source.shuffle:
         return np.arange(samples)
@@ -103,8 +133,8 @@ def _order(source: Source, spec: str, samples: int, seed: int) -> Integers:
     return permutation[:samples].numpy()
 
 
-def _resized(x: Tensor, image_size: int) -> Tensor:
-    if x.shape[-2:] == (image_size, image_size):
+def _resized(x: Tensor, image_size: int | None) -> Tensor:
+    if image_size is None or x.shape[-2:] == (image_size, image_size):
         return x
     shrinks = image_size < x.shape[-1]
     return functional.interpolate(
@@ -118,5 +148,5 @@ def _normalised(x: Tensor, source: Source) -> Tensor:
 
 
 def _description(source: Source, samples: int, image_size: int) -> str:
-    count = f"{samples} image{'s' if samples > 1 else ''} at {image_size} px"
+    count = f"{samples} {source.noun}{'s' if samples > 1 else ''} at {image_size} px"
     return ", ".join(part for part in (source.title, count, source.note) if part)

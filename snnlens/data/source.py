@@ -14,7 +14,7 @@ from snnlens.errors import InputError
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
-Channels = tuple[float, float, float]
+Channels = tuple[float, ...]
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
@@ -29,8 +29,10 @@ class Request:
     """
 
     samples: int
-    image_size: int  # pixels, both sides
+    image_size: int | None  # pixels, both sides; None: as the data is
     seed: int
+    time_steps: int | None = None  # frames of event data
+    bin_ms: float | None = None  # duration of such a frame; None: equally many events in each
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,8 @@ class Source:
 
     `labels` is int64 [images], each in [0, classes). `pixels(indices)` returns float32
     [len(indices), 3, height, width], before normalisation; photographs are in [0, 1].
-    `mean` and `std` are per channel, in the unit of `pixels`.
+    `mean` and `std` are per channel, in the unit of `pixels`. Where `frames` is true, it returns
+    counts of events [T, len(indices), 2, height, width], which stay as they are.
 
     >>> blank = lambda order: np.zeros((len(order), 3, 2, 2), np.float32)
     >>> Source("blank", np.array([0, 1]), 2, (0.0,) * 3, (1.0,) * 3, blank).pixels([1]).shape
@@ -54,10 +57,15 @@ class Source:
     pixels: Callable[[Integers], Floats]
     note: str = ""  # ends the caption: "labels in file order"
     shuffle: bool = True  # False: the images are taken in the reader's own order
+    noun: str = "image"  # what one sample is called
+    frames: bool = False  # sequences of frames of events, time first
 
 
 class Reader(Protocol):
-    """A module in `readers/`: `PATH` says what its path must be, and is empty if it takes none."""
+    """A module in `readers/`: `PATH` says what its path must be, and is empty if it takes none.
+
+    One of event data also says `FRAMES = True`.
+    """
 
     PATH: str
 
@@ -75,6 +83,20 @@ def uint8_pixels(images: NDArray[np.uint8]) -> Floats:
     array([0., 1.], dtype=float32)
     """
     return images.astype(np.float32) / np.float32(255)
+
+
+def stated_size(request: Request, because: str) -> int:
+    """Return the image size (pixels) of a kind of data that has none of its own.
+
+    Raises InputError if it is not given.
+
+    >>> stated_size(Request(samples=1, image_size=None, seed=0), "noise has no size")
+    Traceback (most recent call last):
+    snnlens.errors.InputError: image size must be given: noise has no size; got None
+    """
+    if request.image_size is None:
+        raise InputError("image size", got=None, wanted=f"given: {because}")
+    return request.image_size
 
 
 def visible_entries(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ def kinds() -> list[str]:
     """Return the kinds of data: the file names in `readers/`, sorted; nothing is imported.
 
     >>> kinds()
-    ['cifar10', 'digits', 'imagefolder', 'random']
+    ['cifar10', 'digits', 'imagefolder', 'nmnist', 'random']
     """
     names = (module.name for module in pkgutil.iter_modules(readers.__path__))
     return sorted(name for name in names if not name.startswith("_"))
@@ -32,7 +32,7 @@ def reader(kind: str) -> Reader:
     ''
     """
     if kind not in kinds():
-        raise InputError("data", got=kind, wanted=_spellings(), do="give --data digits")
+        raise InputError("data", got=kind, wanted=_spellings(kinds()), do="give --data digits")
     return cast("Reader", import_module(f"{readers.__name__}.{kind}"))
 
 
@@ -53,8 +53,10 @@ def parse(spec: str) -> tuple[str, Path | None]:
     return kind, _existing(text, kind)
 
 
-def check(spec: str, image_size: int) -> None:
+def check(spec: str, image_size: int | None, *, frames: bool = False) -> None:
     """Check `--data` and `--image-size` in milliseconds: existence, listing, file sizes, no pixels.
+
+    `frames` says that sequences of frames are welcome; without it event data are refused.
 
     Raises InputError for an unknown kind, a missing path, a folder without images, a file of
     another format, and an image size (pixels) below 1.
@@ -64,11 +66,29 @@ def check(spec: str, image_size: int) -> None:
     Traceback (most recent call last):
     snnlens.errors.InputError: image size must be at least 1 pixel; got 0; give --image-size 64
     """
-    if image_size < 1:
+    if image_size is not None and image_size < 1:
         do = "give --image-size 64"
         raise InputError("image size", got=image_size, wanted="at least 1 pixel", do=do)
+    if not frames:
+        _check_still(spec)
     kind, path = parse(spec)
     reader(kind).check(path)
+
+
+def has_frames(kind: str) -> bool:
+    """Tell whether a kind of data is made of events, and loads as sequences of frames.
+
+    >>> has_frames("nmnist"), has_frames("digits")
+    (True, False)
+    """
+    return bool(getattr(reader(kind), "FRAMES", False))
+
+
+def _check_still(spec: str) -> None:
+    kind = spec.partition(":")[0]
+    still = [known for known in kinds() if not has_frames(known)]
+    if kind not in still:
+        raise InputError("data", got=kind, wanted=_spellings(still), do="give --data digits")
 
 
 def _check_no_path(spec: str, kind: str) -> None:
@@ -89,6 +109,6 @@ def _path_help(kind: str) -> str:
     return f"give {reader(kind).PATH}"
 
 
-def _spellings() -> str:
-    spelled = [f"{kind}:PATH" if reader(kind).PATH else kind for kind in kinds()]
+def _spellings(some: list[str]) -> str:
+    spelled = [f"{kind}:PATH" if reader(kind).PATH else kind for kind in some]
     return ", ".join(spelled[:-1]) + f" or {spelled[-1]}"

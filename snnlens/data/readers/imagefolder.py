@@ -14,6 +14,7 @@ from snnlens.data.source import (
     Integers,
     Request,
     Source,
+    stated_size,
     uint8_pixels,
     visible_entries,
 )
@@ -43,17 +44,18 @@ def read(path: Path | None, request: Request) -> Source:
     without one the rank of the file's name (the note says so). Hidden names, subfolders without
     photographs and folders below them are not read.
 
-    Raises InputError as `check` does, and later for a broken photograph.
+    Raises InputError as `check` does, without an image size, and later for a broken photograph.
 
     >>> PATH.startswith("a folder of photographs")
     True
     """
     assert path is not None  # specs.parse
+    side = stated_size(request, "photographs differ in size")
     files = _files(path)
     labels, classes, note = _labelled(path, files)
 
     def pixels(indices: Integers) -> Floats:
-        chosen = [_photograph.read(files[index], request.image_size) for index in indices]
+        chosen = [_photograph.read(files[index], side) for index in indices]
         return uint8_pixels(np.stack(chosen).transpose(0, 3, 1, 2))
 
     title = f"photographs ({path.resolve().name})"
