@@ -157,18 +157,19 @@ def first_tensor(output: Any) -> Tensor:
     >>> first_tensor(((torch.ones(1), torch.zeros(2)), None)).shape
     torch.Size([1])
     """
-    found = next(_tensors(output), None)
+    found = next(tensors(output), None)
     if found is None:
         raise InputError("the output of a layer", got=type(output).__name__, wanted="a tensor")
     return found
 
 
-def _tensors(output: Any) -> Iterator[Tensor]:
+def tensors(output: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries, in their order."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
         for part in output.values():
-            yield from _tensors(part)
+            yield from tensors(part)
     elif isinstance(output, tuple | list):
         for part in output:
-            yield from _tensors(part)
+            yield from tensors(part)

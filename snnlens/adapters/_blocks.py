@@ -178,8 +178,10 @@ def _holds(shortcut: nn.Module) -> bool:
 
 
 def _connect(module: nn.Module) -> str | None:
-    said = getattr(module, "cnf", None) or getattr(module, "connect_f", None)
-    return said.lower() if isinstance(said, str) and said.lower() in CONNECTS else None
+    """SpikingJelly's `cnf`, or the official code's `connect_f`: ADD, AND or IAND."""
+    said = [getattr(module, name, None) for name in ("cnf", "connect_f")]
+    lower = [s.lower() for s in said if isinstance(s, str)]
+    return next((s for s in lower if s in CONNECTS), None)
 
 
 def _residual(module: nn.Module) -> Literal["sew", "spiking"] | None:

@@ -73,9 +73,9 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
         return Survey(inner, sites, claimed, wrapped, listed=True)
     if not claimed:
         raise NothingToRecord(
-            f"the model must have a spiking site; got {type(inner).__name__} without one; use "
-            "neurons of snnlens, SpikingJelly, snnTorch, Norse or sinabs, name your own neuron class "
-            "with --spiking my.module:MyNeuron, or give the model a method sites()"
+            f"the model must have a spiking site; got {type(inner).__name__} without one; "
+            "use neurons of snnlens, SpikingJelly, snnTorch, Norse or sinabs, name your own neuron "
+            "class with --spiking my.module:MyNeuron, or give the model a method sites()"
         )
     neurons = [_told(Site(n, n, "output", "neuron", _signal(inner, n, a)), inner, claimed)
                for n, a in claimed.items()]  # fmt: skip
@@ -161,7 +161,8 @@ def _with_blocks(neurons: list[Site], blocks: list[Site]) -> list[Site]:
             sites += after
         else:
             at = sites.index(after[0])
-        of = before[0]
+        last = any(a.role == "block_residual" and a.module == neuron.module for a in after)
+        of = after[-1] if last else before[0]  # A^l lies in the area of O^l
         sites.insert(at, replace(neuron, block=of.block, stage=of.stage, area=of.area,
                                  block_kind=of.block_kind))  # fmt: skip
     return sites

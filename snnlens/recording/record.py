@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from snnlens.errors import InputError
 from snnlens.measures.quotients import QUOTIENTS
+from snnlens.measures.whole import WHOLE, measure
 
 Merge = Literal["sum", "max", "min", "or"]
 KEYS = ["network", "site"]
+FACTS = ["neurons", "positions", "threshold", "time_steps", "batch"]  # of a site, for a measure
+UNBOUNDED = {"low": -math.inf, "high": math.inf}
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number made of columns by a measure of `snnlens.measures.quotients`."""
+    """A number made of columns by a measure of `snnlens.measures.quotients` or of `.whole`.
+
+    A quotient is made of the columns' sums, per site or per time step. A measure of `whole` is made
+    once per site of all rows of the table, with the site's facts (neurons, positions, ...) and the
+    constants that are `given`: of a histogram its `bins` (lowest, width, count) and the bounds
+    `low` and `high`, infinite where they are not given.
+    """
 
     measure: str
     of: tuple[str, ...]
     unit: str = ""
+    given: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class Schema:
         """The inverse of `dataclasses.asdict`, from JSON."""
         columns = {k: Column(**v) for k, v in saved["columns"].items()}
         quantities = {
-            k: Quantity(v["measure"], tuple(v["of"]), v["unit"])
+            k: Quantity(v["measure"], tuple(v["of"]), v["unit"], _constants(v.get("given", {})))
             for k, v in saved["quantities"].items()
         }
         return Schema(tuple(saved["axes"]), columns, quantities)
@@ -74,13 +86,16 @@ class Record:
         """A tidy table with one row per network and site (and time step), a column per quantity.
 
         Rates are spikes / (neurons x T x samples); norms are root mean squares over batches. A
-        number that does not exist at a site (a gradient that was not asked for) is NaN.
+        number that does not exist at a site (a gradient that was not asked for) is NaN. A measure
+        of a whole table (a share of neurons) has no time step and is left out per step.
         """
-        parts = {name: self._quantities(name, per_step=per_step) for name in self.tables}
+        parts = [self._quotients(name, per_step=per_step) for name in self.tables]
+        if not per_step:
+            parts += [self._wholes(name) for name in self.tables]
         frame = self.sites
         if per_step:
             frame = frame.merge(self._steps(), on=KEYS, how="inner")
-        for part in parts.values():
+        for part in parts:
             if part is not None:
                 frame = frame.merge(part, on=[*KEYS, "step"] if per_step else KEYS, how="left")
         frame = frame if network is None else frame[frame["network"] == network]
@@ -103,18 +118,44 @@ class Record:
 
     def _steps(self) -> pd.DataFrame:
         have = [self.tables[n][[*KEYS, "step"]] for n, s in self.schemas.items() if _stepped(s)]
+        if not have:  # no probe of this record counts by step
+            return self.sites[KEYS].iloc[:0].assign(step=0)
         return pd.concat(have).drop_duplicates().sort_values("step", kind="stable")
 
-    def _quantities(self, name: str, *, per_step: bool) -> pd.DataFrame | None:
+    def _quotients(self, name: str, *, per_step: bool) -> pd.DataFrame | None:
         schema, table = self.schemas[name], self.tables[name]
-        if not schema.quantities or (per_step and not _stepped(schema)):
+        asked = {q: spec for q, spec in schema.quantities.items() if spec.measure not in WHOLE}
+        if not asked or (per_step and not _stepped(schema)):
             return None
         keys = [*KEYS, "step"] if per_step else KEYS
-        sums = _over_steps(table, keys, {c: spec.steps for c, spec in schema.columns.items()})
+        rules = {c: schema.columns[c].steps for spec in asked.values() for c in spec.of}
+        sums = _over_steps(table, keys, rules)
         made = sums[keys].copy()
-        for quantity, spec in schema.quantities.items():
+        for quantity, spec in asked.items():
             made[quantity] = QUOTIENTS[spec.measure](*(sums[c].to_numpy() for c in spec.of))
         return made
+
+    def _wholes(self, name: str) -> pd.DataFrame | None:
+        quantities = self.schemas[name].quantities
+        asked = {q: spec for q, spec in quantities.items() if spec.measure in WHOLE}
+        if not asked:
+            return None
+        facts, made = self._facts(), []
+        for (network, site), rows in self.tables[name].groupby(KEYS, sort=False):
+            known = facts.get((network, site), {})
+            numbers = {q: _whole(spec, rows, known) for q, spec in asked.items()}
+            made.append({"network": network, "site": site} | numbers)
+        return pd.DataFrame(made, columns=[*KEYS, *asked])
+
+    def _facts(self) -> dict[Any, dict[str, Any]]:
+        """What is known of each site, by network and name."""
+        known = [c for c in FACTS if c in self.sites]
+        rows = self.sites[known].to_dict("records")
+        keys = zip(self.sites["network"], self.sites["site"], strict=True)
+        return {
+            key: {str(fact): value for fact, value in row.items() if not pd.isna(value)}
+            for key, row in zip(keys, rows, strict=True)
+        }
 
 
 def join(records: Iterable[Record], provenance: dict[str, Any] | None = None) -> Record:
@@ -139,6 +180,23 @@ def join(records: Iterable[Record], provenance: dict[str, Any] | None = None) ->
 def schema_dict(schema: Schema) -> dict[str, Any]:
     """A schema as plain dictionaries, for JSON."""
     return asdict(schema)
+
+
+def _whole(spec: Quantity, rows: pd.DataFrame, facts: dict[str, Any]) -> float:
+    """A measure of all rows of one site."""
+    given = UNBOUNDED | facts | spec.given
+    if "bins" in given:
+        lowest, width, count = given["bins"]
+        given["edges"] = lowest + width * np.arange(count + 1)
+    try:
+        return measure(spec.measure, *(rows[c].to_numpy() for c in spec.of), **given)
+    except InputError:  # the number of neurons is not known, or differs between the batches
+        return math.nan
+
+
+def _constants(saved: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
 
 
 def _over_steps(table: pd.DataFrame, keys: list[str], rules: dict[str, Merge]) -> pd.DataFrame:

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from snnlens.adapters._base import Adapter, Args, Layout, Named
-from snnlens.adapters._survey import survey
+from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor
+from snnlens.adapters._survey import Survey, survey
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Step
 from snnlens.neuron.layers import Neuron
@@ -118,6 +118,7 @@ class Recorder:
         probes: what to record.
         network: the name of this network in the Record.
         adapters: adapters to ask before the installed ones, e.g. `Plain` with a user's classes.
+        surveyed: what `survey` found in this model before, so that it is not asked again.
         on_site: called after each site of a forward or backward pass (a progress bar).
     """
 
@@ -128,9 +129,10 @@ class Recorder:
         *,
         network: str = "model",
         adapters: Sequence[Adapter] = (),
+        surveyed: Survey | None = None,
         on_site: Callable[[], None] | None = None,
     ) -> None:
-        self.survey = survey(model, adapters)
+        self.survey = surveyed or survey(model, adapters)
         self.model, self.probes, self.network = self.survey.model, list(probes), network
         self.sites = self.survey.sites + _further_sites(self.model, self.probes)
         self.ledger = Ledger()
@@ -152,13 +154,29 @@ class Recorder:
         self._facts: dict[str, Any] = {}
 
     def __enter__(self) -> Recorder:
+        self._begin()
+        return self
+
+    def open(self) -> None:
+        """Attach within a call of the model: the pass that is under way is the first one."""
+        self._begin()
+        self._model_called(self.model, ())
+
+    def leave(self) -> None:
+        """Take the hooks off the modules; gradients of what was seen are still heard."""
+        self._stack.close()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._detach()
+
+    def _begin(self) -> None:
         self._closed = False
         try:
             self._attach()
         except BaseException:
             self._detach()
             raise
-        return self
 
     def __exit__(
         self,
@@ -171,6 +189,10 @@ class Recorder:
     def note(self, **facts: Any) -> None:
         """Add facts about this network to the Record: its loss, its data."""
         self._facts |= facts
+
+    def shape(self, site: str) -> tuple[int, ...] | None:
+        """[T, B, ...] of a site, as it was seen first; None where it was not seen."""
+        return self._shapes.get(site)
 
     def record(self) -> Record:
         """What was seen so far, as an immutable Record."""
@@ -213,11 +235,11 @@ class Recorder:
     def _attach_to(self, module: nn.Module, reading: _Reading) -> None:
         site, adapter = reading.site, self.survey.adapters.get(reading.site.module)
         if site.role in LAYERS:
-            self._hold(module.register_forward_hook(self._layer_hook(reading)))
+            self._hold(module.register_forward_hook(self._layer_hook(reading), with_kwargs=True))
         elif site.reads == "input":
-            self._hold(module.register_forward_pre_hook(self._input_hook(reading)))
+            self._hold(module.register_forward_pre_hook(self._input_hook(reading), with_kwargs=True))
         elif adapter is None or (isinstance(module, Neuron) and not _asks_more(module, reading)):
-            self._hold(module.register_forward_hook(self._output_hook(reading)))
+            self._hold(module.register_forward_hook(self._output_hook(reading), with_kwargs=True))
         else:
             before = partial(self._before_call, reading, adapter)
             after = partial(self._after_call, reading, adapter)
@@ -237,7 +259,7 @@ class Recorder:
 
     def _tap(self, module: Neuron, reading: _Reading) -> None:
         def listen(step: Step) -> None:
-            for probe in reading.step if not _recomputing() else ():
+            for probe in reading.step if not is_recomputing() else ():
                 self.ledger.add(probe, reading.site, probe.step(reading.site, step), at=step.t)
 
         if reading.step:
@@ -268,7 +290,7 @@ class Recorder:
     # --- observing -----------------------------------------------------------------------------
 
     def _model_called(self, module: nn.Module, args: Any) -> None:
-        if module is not self.model or _recomputing():  # a deep copy keeps its original's hooks
+        if module is not self.model or is_recomputing():  # a deep copy keeps its original's hooks
             return
         self._clock.new_pass()
         self._last = None
@@ -276,10 +298,10 @@ class Recorder:
         self._tensor_hooks = alive
 
     def _input_hook(self, reading: _Reading) -> Callable[..., None]:
-        def hook(_module: nn.Module, args: tuple[Any, ...]) -> None:
-            if not _recomputing():
+        def hook(_module: nn.Module, args: Args, named: Named) -> None:
+            if not is_recomputing():
                 at = self._clock.tick(reading.site.name, self._axis)
-                self._observe(reading, args[0], self._axis, at)
+                self._observe(reading, first_tensor((args, named)), self._axis, at)
 
         return hook
 
@@ -288,15 +310,17 @@ class Recorder:
         site = reading.site
         own = site.role == "neuron" or self.survey.listed
 
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            if _recomputing():
+        def hook(module: nn.Module, args: Args, named: Named, output: Any) -> None:
+            if is_recomputing():
                 return
             layout = TIME_FIRST if own else self._axis
             at = self._clock.tick(site.name, layout)
-            self._observe(reading, output, layout, at)
+            out = first_tensor(output)
+            self._observe(reading, out, layout, at)
             with torch.no_grad():
                 for probe in reading.around:
-                    ends = (layout.time_first(e.detach()) for e in (args[0], output))
+                    given = first_tensor((args, named))
+                    ends = (layout.time_first(e.detach()) for e in (given, out))
                     self.ledger.add(probe, site, probe.around(site, module, *ends), at)
 
         return hook
@@ -304,13 +328,14 @@ class Recorder:
     def _layer_hook(self, reading: _Reading) -> Callable[..., None]:
         site = reading.site
 
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            if _recomputing():
+        def hook(module: nn.Module, args: Args, named: Named, output: Tensor) -> None:
+            if is_recomputing():
                 return
             self._forward_calls[site.name] += self._clock.is_first(site.name)
             with torch.no_grad():
                 for probe in reading.around:
-                    sums = probe.around(site, module, args[0].detach(), output.detach())
+                    x = first_tensor((args, named)).detach()
+                    sums = probe.around(site, module, x, output.detach())
                     self.ledger.add(probe, site, sums)
 
         return hook
@@ -319,10 +344,10 @@ class Recorder:
         self, reading: _Reading, adapter: Adapter, module: nn.Module, args: Args, named: Named
     ) -> None:
         """Of a spiking layer that is not only counted inside: its step, and its membrane."""
-        if _recomputing():
+        if is_recomputing():
             return
         name = reading.site.name
-        layout = adapter.layout(module, args[0]) if args else TIME_FIRST
+        layout = adapter.layout(module, first_tensor((args, named)))
         if self._clock.tick(name, layout, lambda: adapter.at_rest(module, args, named)) == 0:
             self._trains.flush(name)
         if reading.calls:
@@ -332,7 +357,7 @@ class Recorder:
         self, reading: _Reading, adapter: Adapter,
         module: nn.Module, args: Args, named: Named, output: Any,
     ) -> None:  # fmt: skip
-        if _recomputing():
+        if is_recomputing():
             return
         name, raw = reading.site.name, adapter.spikes(module, output)
         layout = self._axis = adapter.layout(module, raw)
@@ -504,7 +529,7 @@ def _by_hook(grad: Tensor) -> Statistics:
     return Statistics({}, gradients={"grad_spike_squared": step_squares(grad)})
 
 
-def _recomputing() -> bool:
+def is_recomputing() -> bool:
     """Whether a backward pass runs: then a forward pass is a checkpoint's second one."""
     return torch._C._current_graph_task_id() != -1
 
