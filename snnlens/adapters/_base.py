@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from snnlens.errors import InputError
 from snnlens.neuron.equations import Rule
@@ -149,6 +150,32 @@ def loaded(module: str, *names: str) -> tuple[type, ...]:
     found = sys.modules.get(module)
     classes = [getattr(found, name, None) for name in names]
     return tuple(c for c in classes if isinstance(c, type))
+
+
+KNOWN = WeakIdKeyDictionary()  # tensors on a device: how often they were changed, and their value
+
+
+def number(value: Any) -> float | None:
+    """A parameter as a number, None if it is none or a tensor per neuron.
+
+    A device is asked only after the tensor changed.
+
+    >>> number(torch.tensor([0.5])), number(2), number(torch.ones(3)), number(None)
+    (0.5, 2.0, None, None)
+    """
+    if value is None or not isinstance(value, Tensor):
+        return None if value is None else float(value)
+    if value.numel() != 1:
+        return None
+    direct = value.device.type == "cpu" or value.is_inference()
+    return float(value.detach()) if direct else remembered(value)
+
+
+def remembered(x: Tensor) -> float:
+    """The value of a tensor of one element, asked for again only after it changed."""
+    if x not in KNOWN or KNOWN[x][0] != x._version:
+        KNOWN[x] = (x._version, float(x.detach()))
+    return float(KNOWN[x][1])
 
 
 def first_tensor(output: Any) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor, loaded
+from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor, loaded, number
 from snnlens.neuron.equations import Rule, state_dtype
 from snnlens.neuron.surrogate import ByAutograd, SuperSpike, Surrogate, Triangular
 
@@ -95,7 +95,7 @@ class Norse(Adapter):
         if step not in (BOX, IAF, LIF, RECURRENT_LIF):
             return None
         p = _any(module).p
-        numbers = [_number(getattr(p, name, 0.0)) for name in NUMBERS]
+        numbers = [number(getattr(p, name, 0.0)) for name in NUMBERS]
         if None in numbers or not _constant_above_zero(p.v_th):
             return None
         threshold, reset, leak, alpha, _ = (n for n in numbers if n is not None)
@@ -181,16 +181,10 @@ def _place_of_state(kind: Any) -> int:
     return names.index("state") - 1  # without self
 
 
-def _number(value: Any) -> float | None:
-    """A parameter as a number; None if it is a tensor per neuron."""
-    given = torch.as_tensor(value).detach()
-    return float(given) if given.numel() == 1 else None
-
-
 def _constant_above_zero(threshold: Any) -> bool:
     """A threshold that is learnt would be a new rule in every training step."""
     learnt = isinstance(threshold, Tensor) and threshold.requires_grad
-    return not learnt and (_number(threshold) or 0.0) > 0
+    return not learnt and (number(threshold) or 0.0) > 0
 
 
 @cache

@@ -10,16 +10,14 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
-from snnlens.adapters._base import Adapter, Args, Layout, Named, loaded
+from snnlens.adapters._base import Adapter, Args, Layout, Named, loaded, number
 from snnlens.errors import InputError
 from snnlens.neuron.equations import Rule
 from snnlens.neuron.surrogate import Surrogate, names
 
 STATES = ("v_mem", "i_syn", "b")
 States = dict[str, Tensor]
-KNOWN = WeakIdKeyDictionary()  # tensors on a device: how often they were changed, and their value
 made = lru_cache(maxsize=1024)(Rule)  # asked at every call of every layer
 
 
@@ -86,7 +84,7 @@ class Sinabs(Adapter):
         return not any(bool(states[name].any()) for name in STATES if name in states)
 
     def rule(self, module: nn.Module) -> Rule | None:
-        threshold = _number(getattr(module, "spike_threshold", None))
+        threshold = number(getattr(module, "spike_threshold", None))
         ours = isinstance(module, loaded("sinabs.layers", "LIF")) and _known_functions(module)
         if not ours or threshold is None or threshold <= 0 or _per_neuron(module):
             return None
@@ -170,20 +168,6 @@ def _any(module: Any) -> Any:
 def _given(args: Args, named: Named) -> Tensor:
     x: Tensor = args[0] if args else named["input_data"]
     return x.detach()
-
-
-def _number(value: Any) -> float | None:
-    """A parameter as a number; a device is asked only after it changed."""
-    if value is None:
-        return None
-    given = torch.as_tensor(value).detach()
-    if given.numel() != 1:
-        return None
-    if given.device.type == "cpu" or given.is_inference():
-        return float(given)
-    if value not in KNOWN or KNOWN[value][0] != value._version:
-        KNOWN[value] = (value._version, float(given))
-    return float(KNOWN[value][1])
 
 
 def _kind(function: Any) -> str:

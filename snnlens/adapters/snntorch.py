@@ -19,9 +19,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
-from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor, loaded
+from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor, loaded, number
 from snnlens.neuron.equations import Rule
 from snnlens.neuron.surrogate import ATan, ByAutograd, Constant, SuperSpike, Surrogate
 
@@ -85,7 +84,7 @@ class SnnTorch(Adapter):
         family, layer = _family(module), _any(module)
         if family is None:
             return None
-        threshold, leak = _number(layer.threshold), _leak(family, layer)
+        threshold, leak = number(layer.threshold), _leak(family, layer)
         sigma = surrogate(layer.spike_grad) if not layer.surrogate_disable else NONE
         if threshold is None or leak is None or sigma is None or threshold <= 0:
             return None
@@ -117,7 +116,7 @@ class SnnTorch(Adapter):
         factor = getattr(module, "graded_spikes_factor", None)
         if factor is None:
             return False
-        return isinstance(factor, nn.Parameter) or _number(factor) != 1
+        return isinstance(factor, nn.Parameter) or number(factor) != 1
 
     def reset_layer(self, module: nn.Module) -> None:
         """Its `reset_mem`: zeros for every state, without graph."""
@@ -227,34 +226,16 @@ def _given(args: Args, named: Named) -> Tensor | None:
 def _leak(family: str, layer: Any) -> float | None:
     """dH/dV of one step, where it is one number."""
     if family == "Lapicque":
-        parts = [_number(p) for p in (layer.time_step, layer.R, layer.C)]
+        parts = [number(p) for p in (layer.time_step, layer.R, layer.C)]
         step, resistance, capacity = parts
         if step is None or resistance is None or capacity is None:
             return None
         return 1 - step / (resistance * capacity)
     if family in ("StateLeaky", "LinearLeaky"):
-        tau = _number(layer.tau) if layer.kernel_truncation_steps is None else None
+        tau = number(layer.tau) if layer.kernel_truncation_steps is None else None
         return None if tau is None else math.exp(-1 / tau)
-    beta = _number(layer.beta)
+    beta = number(layer.beta)
     return None if beta is None else min(max(beta, 0.0), 1.0)
-
-
-KNOWN = WeakIdKeyDictionary()  # tensors on a device: how often they were changed, and their value
-
-
-def _number(x: Any) -> float | None:
-    """The value of a tensor of one element; a device is asked only after the tensor changed."""
-    if not isinstance(x, Tensor):
-        return float(x)
-    if x.numel() != 1:
-        return None
-    return float(x.detach()) if x.device.type == "cpu" or x.is_inference() else _remembered(x)
-
-
-def _remembered(x: Tensor) -> float:
-    if x not in KNOWN or KNOWN[x][0] != x._version:
-        KNOWN[x] = (x._version, float(x.detach()))
-    return KNOWN[x][1]  # type: ignore[no-any-return]
 
 
 def _charged(family: str, layer: Any, x: Tensor, start: Tensor | None) -> Tensor:
