@@ -18,7 +18,9 @@ class FiringRate(Probe):
 
     At a block the tensor may hold integers (SEW add) or currents (MS): there `firing_rate` is the
     mean value, and the share of elements that are not 0, the share above 1 and the largest value
-    stand beside it. A neuron layer's spikes are zeros and ones.
+    stand beside it. A neuron layer's spikes are zeros and ones. `bit_width` is the number of bits
+    that the largest value takes, floor(log2(largest)) + 1 and 0 for 0: what an integer spike costs
+    when it is sent bit by bit. It is NaN where the largest value is negative or no integer.
 
     Source: Fang et al. 2021, Figs. 4 and 5.
     """
@@ -37,6 +39,7 @@ class FiringRate(Probe):
         "nonzero_share": Quantity("ratio", ("nonzero", "elements"), "share of elements"),
         "above_one_share": Quantity("ratio", ("above_one", "elements"), "share of elements"),
         "largest": Quantity("value", ("largest",), "spikes"),
+        "bit_width": Quantity("bit_width", ("largest",), "bits"),
     }
 
     def shares(self, site: Site) -> str:

@@ -13,6 +13,7 @@ import torch
 from snnlens import registry
 from snnlens.errors import InputError
 from snnlens.measures.quotients import QUOTIENTS
+from snnlens.measures.whole import WHOLE
 from snnlens.neuron.statistics import BIT
 from snnlens.recording.probe import Probe
 from snnlens.recording.record import Column, Quantity, Schema
@@ -20,7 +21,7 @@ from snnlens.recording.record import Column, Quantity, Schema
 TESTS = Path(__file__).parents[1]
 PROBES = list(registry.listing("probes"))
 METHODS = ("value", "gradient", "around", "train", "paths", "step", "counted")
-ROLES = {"neuron", "block_input", "block_residual", "block_output", "parameter"}
+ROLES = {"neuron", "block_input", "block_residual", "block_output", "parameter", "synapse", "norm"}
 # a formula, a published source, or both
 SAID = re.compile(r"Source: \S|sum|\|\||share of", re.IGNORECASE)
 
@@ -54,12 +55,12 @@ def test_columns_and_quantities(name: str) -> None:
     assert probe.columns
     for column in probe.columns.values():
         assert isinstance(column, Column)
-        assert {column.merge, column.steps} <= {"sum", "max", "min"}
+        assert {column.merge, column.steps} <= {"sum", "max", "min", "or"}
     for quantity in probe.quantities.values():
         assert isinstance(quantity, Quantity)
-        assert quantity.measure in QUOTIENTS
         assert set(quantity.of) <= set(probe.columns)
-        assert len(quantity.of) == len(inspect.signature(QUOTIENTS[quantity.measure]).parameters)
+        takes = inspect.signature((QUOTIENTS | WHOLE)[quantity.measure]).parameters.values()
+        assert len(quantity.of) == sum(p.kind is not p.KEYWORD_ONLY for p in takes)
         assert quantity.unit
     assert probe.schema() == Schema(probe.axes, probe.columns, probe.quantities)
     assert set(probe.roles) <= ROLES

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from snnlens.neuron.layers import IF, LIF
 from snnlens.probes.firing_rate import FiringRate
 from snnlens.recording.recorder import Recorder
+from tests.unit.probes import foreign
 from tests.unit.recording import brute
 
 NETS = {
@@ -19,6 +20,13 @@ NETS = {
     "ms": lambda: brute.small("ms"),
     "ann": lambda: brute.small("ann"),
 }
+
+
+def _bits(largest: float) -> float:
+    """The digits of the largest value in base 2."""
+    if largest < 0 or largest != int(largest):
+        return float("nan")
+    return float(len(f"{int(largest):b}")) if largest else 0.0
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -36,6 +44,7 @@ def test_against_brute_force(name: str) -> None:
         assert row["nonzero_share"] == np.mean(value != 0)
         assert row["above_one_share"] == np.mean(value > 1)
         assert row["largest"] == value.max()
+        assert row["bit_width"] == pytest.approx(_bits(value.max()), nan_ok=True)
         for t, step in enumerate(value):
             at = steps.loc[(site.name, t)]
             assert at["firing_rate"] == pytest.approx(step.mean(), rel=1e-6, abs=1e-7)
@@ -51,6 +60,8 @@ def test_integer_spikes_are_reported_as_such() -> None:
     last = frame.loc["layer1.2.output"]
     assert last["largest"] >= 3
     assert last["firing_rate"] > last["nonzero_share"] > last["above_one_share"] > 0
+    assert last["bit_width"] == _bits(last["largest"]) >= 2
+    assert frame.loc["layer1.2.sn2", "bit_width"] == 1
     assert frame.loc["layer1.2.sn2", "largest"] == 1
     assert frame.loc["layer1.2.sn2", "above_one_share"] == 0
 
@@ -82,3 +93,21 @@ def test_a_silent_site_has_a_rate_of_zero_and_an_absent_one_none() -> None:
     frame = recorder.frame()
     assert (frame["firing_rate"] == 0).all()
     assert (frame["largest"] == 0).all()
+    assert (frame["bit_width"] == 0).all()
+
+
+@pytest.mark.parametrize("kind", [*foreign.KINDS, "graded"])
+def test_against_every_spike_of_any_neuron(kind: str) -> None:
+    """Called per step or per sequence, batch first too; integers exactly."""
+    one = foreign.GRADED if kind == "graded" else foreign.KINDS[kind]
+    record, kept = foreign.recorded(one, FiringRate(), foreign.batches())
+    frame = record.frame().set_index("site")
+    for site, seen in kept.items():
+        table = foreign.rows(record, "firing_rate", site)
+        assert table["step"].tolist() == list(range(6))
+        for t, row in table.iterrows():
+            s = np.concatenate([q.s[t].ravel() for q in seen if t < len(q.s)]).astype(float)
+            counts = [s.sum(), s.size, np.count_nonzero(s), (s > 1).sum(), s.max()]
+            names = ["total", "elements", "nonzero", "above_one", "largest"]
+            assert row[names].tolist() == counts
+        assert frame.loc[site, "bit_width"] == _bits(table["largest"].max())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from snnlens.errors import InputError
 from snnlens.recording.record import Column, Quantity, Record, Schema, join, schema_dict
+from snnlens.recording.store import load
 
 RATES = Schema(
     ("step",),
@@ -86,6 +88,108 @@ def test_a_hole_at_one_step_is_a_hole_in_the_whole() -> None:
     assert record.frame().set_index("site").loc["b", "norm"] == math.inf
 
 
+MAPS = Schema(
+    ("byte",),
+    {"spiked": Column("or", "or"), "seen": Column()},
+    {
+        "silent": Quantity("silent_share", ("spiked",), "share of neurons"),
+        "silent_channels": Quantity("silent_channel_share", ("spiked",), "share of channels"),
+        "seen": Quantity("value", ("seen",), "bytes"),
+    },
+)
+HISTOGRAM = Schema(
+    ("bin",),
+    {"counts": Column()},
+    {
+        "low": Quantity(
+            "share_between", ("counts",), "share", {"bins": (0.0, 0.5, 2), "high": 0.5}
+        ),
+        "middle": Quantity(
+            "share_between", ("counts",), "share", {"bins": (0.0, 0.5, 2), "low": 0.5, "high": 1.0}
+        ),
+        "rest": Quantity(
+            "share_between", ("counts",), "share", {"bins": (0.0, 0.5, 2), "low": 1.0}
+        ),
+    },
+)
+
+
+def _with_maps(network: str = "net") -> Record:
+    """Site a has 12 neurons of 3 positions, b has 4; c was never seen."""
+    record = _record(network)
+    facts = {"neurons": [12, 4, None], "positions": [3, 1, None]}
+    sites = record.sites.assign(**facts).astype(dict.fromkeys(facts, "Int64"))
+    maps = pd.DataFrame(
+        {
+            "network": network,
+            "site": ["a", "a", "b"],
+            "byte": [0, 1, 0],
+            "spiked": [0b11100000, 0b00010000, 0b11010000],
+            "seen": [1, 1, 1],
+        }
+    )
+    bins = pd.DataFrame({"network": network, "site": "b", "bin": range(4), "counts": [3, 5, 2, 6]})
+    tables = record.tables | {"maps": maps.astype({"spiked": "uint8"}), "bins": bins}
+    schemas = record.schemas | {"maps": MAPS, "bins": HISTOGRAM}
+    return Record(sites, tables, schemas, record.networks, record.provenance)  # fmt: skip
+
+
+def test_measures_of_whole_tables_are_made_per_site() -> None:
+    frame = _with_maps().frame().set_index("site")
+    assert frame.loc[["a", "b"], "silent"].tolist() == [8 / 12, 1 / 4]
+    assert frame.loc[["a", "b"], "silent_channels"].tolist() == [2 / 4, 1 / 4]
+    assert frame.loc[["a", "b"], "seen"].tolist() == [2, 1]
+    assert frame.loc["b", ["low", "middle", "rest"]].tolist() == [8 / 16, 2 / 16, 6 / 16]
+    assert frame.loc["a", ["low", "middle", "rest"]].isna().all()
+    assert frame.loc["c", ["silent", "silent_channels", "seen", "low"]].isna().all()
+    assert frame["rate"].tolist()[:2] == [3 / 8, 9 / 8]
+
+
+def test_measures_of_whole_tables_have_no_step() -> None:
+    made = _with_maps().frame(per_step=True)
+    assert not set(made) & {"silent", "silent_channels", "seen", "low"}
+    assert made["rate"].tolist() == _record().frame(per_step=True)["rate"].tolist()
+
+
+def test_a_record_without_steps_has_no_rows_per_step() -> None:
+    record = _with_maps()
+    for name in ("rates", "norms"):
+        del record.tables[name], record.schemas[name]
+    frame = record.frame(per_step=True)
+    assert list(frame.columns) == [*record.sites.columns, "step"]
+    assert frame.empty
+    assert len(record.frame()) == 3
+
+
+def test_whole_tables_of_several_networks_stay_apart() -> None:
+    whole = join([_with_maps("x"), _record("y"), _with_maps("z")])
+    whole.sites.loc[whole.sites["network"] == "z", "neurons"] = [11, 4, None]
+    silent = whole.frame().set_index(["network", "site"])["silent"]
+    assert silent[("x", "a")] == 8 / 12
+    assert silent[("z", "a")] == 8 / 11
+    assert silent[[("y", "a"), ("y", "b")]].isna().all()
+
+
+def test_neurons_that_are_not_known_or_not_of_one_number_have_no_share() -> None:
+    record = _with_maps()
+    record.sites["neurons"] = pd.array([17, None, 3], "Int64")  # two bytes hold 9 to 16 neurons
+    assert record.frame()["silent"].isna().all()
+    older = Record(
+        record.sites.drop(columns=["neurons", "positions"]), record.tables, record.schemas,
+        record.networks, record.provenance,
+    )  # fmt: skip
+    assert older.frame()["silent"].isna().all()
+    assert older.frame().set_index("site").loc["b", "low"] == 8 / 16  # needs no fact of the site
+
+
+def test_whole_tables_survive_a_folder(tmp_path: Path) -> None:
+    record = _with_maps()
+    again = load(record.save(tmp_path / "run"))
+    pd.testing.assert_frame_equal(again.frame(), record.frame())
+    assert again.schemas["bins"] == HISTOGRAM
+    assert again.schemas["maps"] == MAPS
+
+
 def test_no_denominator_is_nan() -> None:
     record = _record()
     record.tables["rates"]["elements"] = 0
@@ -132,5 +236,12 @@ def test_a_table_that_is_not_there() -> None:
 
 
 def test_schema_round_trip() -> None:
-    for schema in (RATES, NORMS, GRAMS, WEIGHTS):
+    for schema in (RATES, NORMS, GRAMS, WEIGHTS, MAPS, HISTOGRAM):
         assert Schema.from_dict(schema_dict(schema)) == schema
+
+
+def test_a_schema_of_an_older_run_has_no_constants() -> None:
+    saved = schema_dict(RATES)
+    for quantity in saved["quantities"].values():
+        del quantity["given"]
+    assert Schema.from_dict(saved) == RATES
