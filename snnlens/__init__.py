@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snnlens.api import analyse as analyse
+    from snnlens.api import checkup as checkup
     from snnlens.api import load as load
     from snnlens.api import record as record
     from snnlens.api import run as run
+    from snnlens.api import watch as watch
     from snnlens.errors import InputError as InputError
     from snnlens.errors import NothingToRecord as NothingToRecord
     from snnlens.errors import SnnlensError as SnnlensError
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from snnlens.sites import Site as Site
 
 _HOME = {
-    "snnlens.api": ("record", "run", "analyse", "load"),
+    "snnlens.api": ("record", "watch", "checkup", "run", "analyse", "load"),
     "snnlens.models.resnet": ("resnet",),
     "snnlens.neuron.layers": ("IF", "LIF", "PLIF"),
     "snnlens.neuron.surrogate": (

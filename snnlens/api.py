@@ -1,4 +1,4 @@
-"""The public functions: record, run, load, analyse, report. The command line calls the same.
+"""The public functions: record, watch, checkup, run, load, ... The command line calls the same.
 
 What needs torch is found by name when it is asked for, so that a saved run opens without it.
 """
@@ -13,20 +13,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from pydantic import ValidationError
 
 from snnlens import registry
-from snnlens.checks import run_checks
+from snnlens.checks import Outcome, examine
 from snnlens.errors import InputError
 from snnlens.recording import store
 from snnlens.recording.record import Record
-from snnlens.recording.result import Result
+from snnlens.recording.result import Result, ranked
 
 if TYPE_CHECKING:
     from torch import nn
 
     from snnlens.recording.probe import Probe
     from snnlens.recording.recorder import Recorder
+    from snnlens.recording.watch import Watch
 
 DEFAULT_PROBES = ("firing_rate", "gradient_norm")
 RUN_KEYS = ("name", "question")  # of a preset's [[run]]; the others are parameters
@@ -37,14 +39,16 @@ def record(
     probes: Sequence[str | Probe] = DEFAULT_PROBES,
     *,
     network: str = "model",
+    spiking: Sequence[type] = (),
 ) -> Recorder:
     """Record a model: firing rates and gradient norms at each of its sites, as sums only.
 
     Args:
-        model: a model that lists `sites()` (every snnlens ResNet does) or holds snnlens neurons;
-            tensors are time first, [T, B, ...].
+        model: one with spiking layers of snnlens, SpikingJelly, snnTorch, Norse or sinabs, or of
+            your own classes, or one that lists `sites()`.
         probes: names as `snnlens list` shows them, or Probe objects.
         network: the name of this model in the record.
+        spiking: your own neuron classes, called once per time step with [B, ...].
 
     Raises:
         NothingToRecord: the model has no spiking site.
@@ -57,8 +61,94 @@ def record(
     np.True_
     """
     recorder = import_module("snnlens.recording.recorder").Recorder
-    made = [registry.plugin("probes", p)() if isinstance(p, str) else p for p in probes]
-    return recorder(model, made, network=network)  # type: ignore[no-any-return]
+    own = _own(spiking)
+    return recorder(model, _probes(probes), network=network, adapters=own)  # type: ignore[no-any-return]
+
+
+def watch(
+    model: nn.Module,
+    probes: Sequence[str | Probe] = DEFAULT_PROBES,
+    *,
+    every: int = 50,
+    keep: int = 100,
+    spiking: Sequence[type] = (),
+    on_record: Callable[[int, Record], None] | None = None,
+) -> Watch:
+    """Record one of every so many training steps; `close()` or `with` ends it.
+
+    A step is a forward pass of the model in training mode, and its backward pass. Between sampled
+    steps no hook is attached, and memory does not grow: the last `keep` frames are kept.
+
+    Args:
+        model: as for `record`.
+        probes: as for `record`.
+        every: steps 1, 1 + every, 1 + 2 every, ... are recorded.
+        keep: so many frames `frame()` returns.
+        spiking: as for `record`.
+        on_record: called with the step and its Record, e.g. to write it down.
+
+    Raises:
+        NothingToRecord: the model has no spiking layer.
+
+    >>> import torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 4), snnlens.LIF())
+    >>> with snnlens.watch(model, every=2) as seen:
+    ...     for _ in range(4):
+    ...         model(torch.rand(3, 2, 4)).sum().backward()
+    >>> seen.steps, seen.frame()["training_step"].tolist()
+    (4, [1, 3])
+    """
+    made = import_module("snnlens.recording.watch").Watch
+    return made(  # type: ignore[no-any-return]
+        model, _probes(probes), every=every, keep=keep, adapters=_own(spiking), on_record=on_record
+    )
+
+
+def checkup(
+    model: nn.Module,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    spiking: Sequence[type] = (),
+    **options: Any,
+) -> Result:
+    """What is wrong with this network, where, and what to try: `findings`, `table`, `plot()`.
+
+    One forward and backward pass of the batch, and a few more that try the model; it is left as it
+    was: weights, gradients, states, modes, hooks and the random state.
+
+    Args:
+        model: as for `record`.
+        x: what its forward takes, a tensor or a tuple of them.
+        y: integer targets; without them the loss is the sum of squares of the output.
+        loss: (output, y) -> one number, instead of the cross-entropy.
+        spiking: your own neuron classes.
+        options: of `snnlens checkup --help`: mode, full, time_axis, per_step, output, seed.
+
+    Raises:
+        NothingToRecord: the model has no spiking layer.
+        InputError: a batch that does not fit, a wrong option.
+
+    >>> import torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), snnlens.IF(threshold=100.0))
+    >>> [f.code for f in snnlens.checkup(model, torch.rand(4, 2, 4)).findings][:1]
+    ['SNL202']
+    """
+    experiment = registry.module("experiments", "checkup")
+    params = parameters("checkup", {"model": type(model).__name__, **options})
+    return analyse("checkup", experiment.of(
+        model, x, y, params, loss=loss, adapters=_own(spiking)
+    ))
+
+
+def _probes(probes: Sequence[str | Probe]) -> list[Any]:
+    return [registry.plugin("probes", p)() if isinstance(p, str) else p for p in probes]
+
+
+def _own(spiking: Sequence[type]) -> list[Any]:
+    """The adapter of a user's own classes."""
+    return [registry.plugin("adapters", "plain")(spiking)] if spiking else []
 
 
 def run(question: str, /, *, progress: Any = None, **params: Any) -> Record:
@@ -116,8 +206,18 @@ def analyse(question: str, rec: Record | Recorder) -> Result:
         InputError: an unknown question, or a record without what the question needs.
     """
     whole = rec if isinstance(rec, Record) else rec.record()
-    result: Result = registry.module("analysis", question).compute(whole)
-    return replace(result, findings=run_checks(whole))
+    analysis = registry.module("analysis", question)
+    result: Result = analysis.compute(whole)
+    outcomes = examine(whole)
+    findings = ranked([f for o in outcomes for f in o.findings])
+    said = {"checks": _outcome_table(outcomes)} if getattr(analysis, "SHOWS_CHECKS", False) else {}
+    return replace(result, findings=findings, extra=said | result.extra)
+
+
+def _outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """How every check ended: issue, passed or not applicable, and why."""
+    columns = ["code", "name", "title", "outcome", "reason"]
+    return pd.DataFrame([[getattr(o, c) for c in columns] for o in outcomes], columns=columns)
 
 
 def save(result: Result, folder: str | Path, *, force: bool = False) -> Path:

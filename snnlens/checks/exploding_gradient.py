@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-from snnlens.checks._base import Check, has_blocks, judged
-from snnlens.recording.record import Record
-from snnlens.recording.result import Finding, Severity
-
-WARNING, ERROR = 1e3, 1e6  # largest norm / norm at the last block input; ours, as in SNL302
+from snnlens.checks import _line
+from snnlens.checks._base import Check
+from snnlens.checks._line import depth_line
+from snnlens.checks._seen import Seen
+from snnlens.recording.result import Finding
 
 
 class ExplodingGradient(Check):
-    """max over l of ||dL/dS^l|| over the norm at the input of the last block."""
+    """The fitted factor per block above 1, times itself over the depth.
+
+    The line goes through the block inputs S^0 to S^(L-1), without blocks through the spiking layers.
+    """
 
     name = "exploding_gradient"
     code = "SNL303"
     title = "the gradient explodes"
-    why = "One learning rate cannot serve blocks whose gradients differ so much; updates overflow."
+    why = "One learning rate cannot serve layers whose gradients differ so much; updates overflow."
     next = (
         "Lower the surrogate's slope so that sigma'(1 - V_th) is at most 1 (atan: alpha = 2 at "
         "V_th = 1), or use SEW blocks with zero-init. Gradient clipping hides it, no more. At "
-        "initialisation, also look at n in the caption: BatchNorm over few samples amplifies."
+        "initialisation, also look at how many samples BatchNorm sees in the last stage: with few "
+        "it amplifies."
     )
-    reference = "Fang et al. 2021, Eq. 8, Fig. 8"
+    reference = "Fang et al. 2021, Eq. 8, Fig. 8; SpikingJelly issue #160"
+    formula = "||dL/dS^l|| = c f^-l, f fitted; f^(L-1) > 1e3 and the interval of f above 1"
+    thresholds = {"total": _line.TOTAL, "interval": _line.INTERVAL, "points": _line.ENOUGH}
     needs = ("gradient_norm",)
 
-    def applies(self, record: Record) -> bool:
-        return super().applies(record) and has_blocks(record)
+    def lacks(self, seen: Seen) -> str:
+        line = depth_line(seen)
+        if line is None:
+            return _line.NO_GRADIENT
+        few = f"fewer than {_line.POINTS} norms are positive; SNL302 or SNL305 says where"
+        return line.lacks() or (few if line.fit.points < _line.POINTS else "")
 
-    def findings(self, record: Record) -> list[Finding]:
-        found = []
-        for network in judged(record):
-            norms = network.inputs("gradient_norm")[:-1]
-            last = float(norms[-1])
-            if not np.isfinite(norms).all() or last == 0:
-                continue
-            high = int(norms.argmax())
-            ratio = float(norms[high]) / last
-            if ratio > WARNING:
-                evidence = (
-                    f"{network.name}: the norm at S^{high} is {ratio:.1e} times that at the last "
-                    f"block, S^{len(norms) - 1}"
-                )
-                severity: Severity = "error" if ratio > ERROR else "warning"
-                found.append(self.finding(severity, network.sites[high], evidence))
-        return found
+    def judge(self, seen: Seen) -> Iterator[Finding]:
+        line = depth_line(seen)
+        assert line is not None
+        if line.explodes:
+            site = line.places[int(line.norms.argmax())]
+            severe = line.total > _line.ERROR
+            yield self.finding("error" if severe else "warning", site,
+                               f"{seen.name}: {line.text()}")  # fmt: skip

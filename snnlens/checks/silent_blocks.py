@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from snnlens.checks._base import Check, has_blocks, judged
-from snnlens.recording.record import Record
+from collections.abc import Iterator
+
+from snnlens.checks._base import Check
+from snnlens.checks._seen import Seen
 from snnlens.recording.result import Finding
 
 
@@ -22,23 +24,27 @@ class SilentBlocks(Check):
         "look at the BatchNorm before the neuron (in evaluation mode: its running statistics)."
     )
     reference = "Fang et al. 2021, Section 4.1 (the silence problem), Fig. 5"
+    formula = "elements of O^l that are not 0 / elements = 0"
+    thresholds = {"share": "exactly 0; nothing is chosen"}
     needs = ("firing_rate",)
 
-    def applies(self, record: Record) -> bool:
-        return super().applies(record) and has_blocks(record)
+    def lacks(self, seen: Seen) -> str:
+        if missing := super().lacks(seen):
+            return missing
+        known = len(seen.sites("block_output", "nonzero_share"))
+        return (
+            "" if known else "the model has no residual block that snnlens knows; SNL202 has layers"
+        )
 
-    def findings(self, record: Record) -> list[Finding]:
-        found = []
-        for network in judged(record):
-            shares = network.blocks["nonzero_share_output"]
-            silent = [int(str(block)) for block in shares.index[shares == 0]]
-            if silent:
-                row = network.blocks.iloc[silent[0]]
-                seen = f"{row['batch_output']} samples, T = {row['time_steps_output']}"
-                site = str(row["site_output"])
-                evidence = (
-                    f"{network.name}: {len(silent)} of {len(shares)} block outputs are silent "
-                    f"over {seen}; the first is O^{silent[0]}"
-                )
-                found.append(self.finding("error", site, evidence))
-        return found
+    def judge(self, seen: Seen) -> Iterator[Finding]:
+        assert seen.blocks is not None
+        shares = seen.blocks.blocks["nonzero_share_output"]
+        silent = [int(str(block)) for block in shares.index[shares == 0]]
+        if silent:
+            row = seen.blocks.blocks.loc[silent[0]]
+            over = f"{row['batch_output']} samples, T = {row['time_steps_output']}"
+            evidence = (
+                f"{seen.name}: {len(silent)} of {len(shares)} block outputs are silent "
+                f"over {over}; the first is O^{silent[0]}"
+            )
+            yield self.finding("error", str(row["site_output"]), evidence)

@@ -2,53 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from snnlens.checks._base import Check, has_blocks, judged
-from snnlens.recording.blocks import Network
-from snnlens.recording.record import Record
-from snnlens.recording.result import Finding, Severity
-
-WARNING, ERROR = 1e-3, 1e-6  # smallest norm / largest norm; ours: a block then learns a thousand
-# times slower, or below the resolution of a float32 update beside the deepest block's
+from snnlens.checks import _line
+from snnlens.checks._base import Check
+from snnlens.checks._line import Line, depth_line
+from snnlens.checks._seen import Seen
+from snnlens.recording.result import Finding
 
 
 class VanishingGradient(Check):
-    """min over l of ||dL/dS^l|| / max over l, where the smallest lies before the largest."""
+    """The fitted factor per block below 1, times itself over the depth; or a norm of exactly 0.
+
+    The line goes through the block inputs S^0 to S^(L-1), without blocks through the spiking layers.
+    A gradient that is 0 because a layer is silent is dead, not vanishing: SNL201 and SNL202 say so.
+    """
 
     name = "vanishing_gradient"
     code = "SNL302"
     title = "the gradient vanishes"
-    why = "Shallow blocks get updates that are smaller by this ratio: they stay as initialised."
+    why = "Shallow layers get updates that are smaller by this ratio: they stay as initialised."
     next = (
-        "Use SEW blocks (add, iand) with zero-init, whose identity chain has factor 1; or a "
-        "surrogate with sigma'(1 - V_th) = 1: atan with alpha = 2 at V_th = 1. If why_small says "
-        "silent, mend the firing rates first."
+        "Use a surrogate whose largest slope is 1 (atan: alpha = 2; a sigmoid: alpha = 4) and whose "
+        "sigma'(1 - V_th) is 1 too: V_th = 1. Use SEW blocks (add, iand) with zero-init, whose "
+        "identity chain has factor 1; where the rates fall with depth too (SNL208), mend them first."
     )
-    reference = "Fang et al. 2021, Eqs. 8 and 11, Figs. 6 and 7"
+    reference = "Fang et al. 2021, Eqs. 8 and 11, Figs. 6 and 7; SpikingJelly issue #285"
+    formula = "||dL/dS^l|| = c f^-l, f fitted; f^(L-1) < 1e-3 and the interval of f below 1"
+    thresholds = {"total": _line.TOTAL, "interval": _line.INTERVAL, "points": _line.ENOUGH}
     needs = ("gradient_norm",)
 
-    def applies(self, record: Record) -> bool:
-        return super().applies(record) and has_blocks(record)
+    def lacks(self, seen: Seen) -> str:
+        line = depth_line(seen)
+        reason = _line.NO_GRADIENT if line is None else line.lacks()
+        if line is None or reason:
+            return reason
+        if _stops(line) is not None and _line.silent(seen):
+            return (
+                "a silent layer makes gradients exactly 0, which is dead, not vanishing; mend "
+                "SNL201 or SNL202 first"
+            )
+        few = line.fit.points < _line.POINTS and _stops(line) is None
+        return f"fewer than {_line.POINTS} norms are positive; SNL305 says where" if few else ""
 
-    def findings(self, record: Record) -> list[Finding]:
-        found = []
-        for network in judged(record):
-            norms = network.inputs("gradient_norm")
-            if not np.isfinite(norms).all() or norms.max() == 0:
-                continue
-            low, high = int(norms.argmin()), int(norms.argmax())
-            ratio = float(norms[low] / norms[high])
-            if ratio == 0 and _silent(network):
-                continue  # dead, not vanishing: SNL201 says so
-            if low < high and ratio < WARNING:
-                zero = "exactly 0" if ratio == 0 else f"{ratio:.1e} of the largest, at S^{high}"
-                evidence = f"{network.name}: the norm at S^{low} is {zero}"
-                severity: Severity = "error" if ratio < ERROR else "warning"
-                found.append(self.finding(severity, network.sites[low], evidence))
-        return found
+    def judge(self, seen: Seen) -> Iterator[Finding]:
+        line = depth_line(seen)
+        assert line is not None
+        stop = _stops(line)
+        if stop is not None:
+            count = int((line.norms == 0).sum())
+            evidence = (
+                f"{seen.name}: the norm at {line.labels[stop]} is exactly 0, the deepest of {count} "
+                f"such of {line.where} ({line.seen})"
+            )
+            yield self.finding("error", line.places[stop], evidence)
+        elif line.vanishes:
+            low = int(line.norms.argmin())
+            severe = line.total < 1 / _line.ERROR
+            yield self.finding("error" if severe else "warning", line.places[low],
+                               f"{seen.name}: {line.text()}")  # fmt: skip
 
 
-def _silent(network: Network) -> bool:
-    shares = network.blocks.get("nonzero_share_output")
-    return shares is not None and bool((shares == 0).any())
+def _stops(line: Line) -> int | None:
+    """The deepest norm of exactly 0 that lies before the largest: there the gradient stops."""
+    zeros = np.flatnonzero(line.norms[: int(line.norms.argmax())] == 0)
+    return int(zeros[-1]) if len(zeros) else None

@@ -15,10 +15,10 @@ import pytest
 
 from snnlens import registry
 from snnlens.checks._base import Check
-from snnlens.experiments._params import NetworkParams
+from snnlens.experiments._params import NetworkParams, SubjectParams
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
-from tests.unit.runs import answered, made
+from tests.unit.runs import OF_A_MODEL, answered, made
 
 QUESTIONS = list(registry.listing("experiments"))
 ANALYSES = list(registry.listing("analysis"))
@@ -36,7 +36,7 @@ def check(name: str) -> type[Check]:
 
 
 def test_a_question_and_its_analysis_have_one_name() -> None:
-    assert QUESTIONS == ["gradients", "identity", "rates"]
+    assert QUESTIONS == ["audit", "checkup", "gradients", "identity", "rates"]
     assert set(QUESTIONS) <= set(ANALYSES)
 
 
@@ -55,16 +55,17 @@ def test_first_lines_are_the_docstrings(kind: str) -> None:
 def test_an_experiment_has_params_and_run(name: str) -> None:
     module = registry.module("experiments", name)
     params = module.Params
-    assert issubclass(params, NetworkParams)
+    assert issubclass(params, SubjectParams if name in OF_A_MODEL else NetworkParams)
     assert params.model_config["frozen"]
     assert params.model_config["extra"] == "forbid"
     assert params.__doc__
-    params()  # every parameter has a default
+    given = {"model": "sew_resnet18"} if name in OF_A_MODEL else {}
+    params(**given)  # every other parameter has a default
     for field in params.model_fields.values():
         assert field.description
     assert list(inspect.signature(module.run).parameters) == ["params", "progress"]
     with pytest.raises(pydantic.ValidationError):
-        params().depth = 18
+        params(**given).seed = 18
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -108,11 +109,12 @@ def test_draw_gives_a_figure_from_the_result_alone(name: str) -> None:
 @pytest.mark.parametrize("name", ANALYSES)
 def test_claims_are_whole(name: str) -> None:
     claims = answered(name).claims
-    assert len({c.id for c in claims}) == len(claims) > 0
+    assert len({c.id for c in claims}) == len(claims)
+    assert claims or name == "checkup"  # which repeats nobody's claim
     for claim in claims:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", claim.id)
         assert claim.statement.endswith(".")
-        assert "Fang et al. 2021" in claim.source
+        assert "Fang et al. 2021" in claim.source or name == "audit"
         assert claim.bound
         assert claim.verdict in {"holds", "fails", "not-testable"}
         assert (claim.measured is None) == (claim.verdict == "not-testable")
@@ -139,6 +141,9 @@ def test_a_check_says_its_facts(name: str) -> None:
         assert text
     assert cls.why.endswith(".")
     assert cls.next.endswith(".")
+    assert cls.formula
+    assert cls.thresholds
+    assert all(name and text for name, text in cls.thresholds.items())
     assert set(cls.needs) <= set(registry.listing("probes"))
 
 
@@ -169,7 +174,10 @@ def test_a_check_reads_the_record_of_every_question(name: str, question: str) ->
     """Whatever was recorded: it applies and finds, or it does not apply; it never raises."""
     record, made_check = made(question), check(name)()
     tables = {probe: table.copy() for probe, table in record.tables.items()}
-    found: Any = made_check.findings(record) if made_check.applies(record) else []
+    outcome = made_check.outcome(record)
+    assert (outcome.outcome == "not applicable") == bool(made_check.applies(record))
+    assert outcome.reason or outcome.outcome != "not applicable"
+    found: Any = outcome.findings
     sites = set(record.sites["site"])
     for one in found:
         assert one.code == made_check.code

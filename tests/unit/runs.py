@@ -17,6 +17,10 @@ from snnlens.recording.result import Result
 TINY: dict[str, Any] = {
     "depth": 8, "layout": "cifar", "image_size": 8, "batch": 4, "time_steps": 2, "threads": 1,
 }  # fmt: skip
+SUBJECT: dict[str, Any] = {  # of the questions that take a MODEL
+    "model": "sew_resnet8", "image_size": 8, "batch": 4, "time_steps": 2, "threads": 1,
+}  # fmt: skip
+OF_A_MODEL = ("audit", "checkup")
 DEPTH_18: dict[str, Any] = {
     "depth": 18, "image_size": 32, "batch": 4, "time_steps": 2, "threads": 1, "seed": 3,
 }  # fmt: skip
@@ -30,7 +34,8 @@ FOLDERS = tempfile.TemporaryDirectory(prefix="snnlens-tests-")  # gone when the 
 @cache
 def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record:
     """The Record of a run; equal calls share one."""
-    return api.run(question, **(globals()[base] | dict(options)))
+    chosen = "SUBJECT" if question in OF_A_MODEL else base
+    return api.run(question, **(globals()[chosen] | dict(options)))
 
 
 @cache

@@ -6,6 +6,7 @@ import numpy as np
 
 from snnlens.checks.silent_blocks import SilentBlocks
 from tests.unit.analysis.handmade import Net, record
+from tests.unit.checks.handmade import layers, made, passes, reason
 
 COUNT = 8  # blocks of depth 18
 
@@ -31,5 +32,6 @@ def test_an_auxiliary_network_is_not_judged() -> None:
 
 
 def test_it_needs_rates_and_blocks() -> None:
-    assert SilentBlocks().applies(record(Net(), depth=18))
-    assert not SilentBlocks().applies(record(Net(rates=None), depth=18))
+    assert passes(SilentBlocks(), record(Net(), depth=18))
+    assert "firing_rate" in reason(SilentBlocks(), record(Net(rates=None), depth=18))
+    assert "no residual block" in reason(SilentBlocks(), made(layers(0.0)))

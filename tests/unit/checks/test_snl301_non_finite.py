@@ -16,13 +16,14 @@ from snnlens.recording.record import Record
 from snnlens.recording.result import Finding
 from snnlens.recording.store import load
 from tests.unit.analysis.handmade import Net, record
+from tests.unit.checks.handmade import layer, layers, made, passes, reason, weight
 
 COUNT = 8  # blocks of depth 18
 BAD = [math.nan, math.inf, -math.inf]
 
 
-def found(made: Record) -> list[Finding]:
-    findings = NonFinite().findings(made)
+def found(of: Record) -> list[Finding]:
+    findings = NonFinite().findings(of)
     assert {(f.code, f.severity) for f in findings} <= {("SNL301", "error")}
     return findings
 
@@ -73,6 +74,46 @@ def test_every_network_is_looked_at() -> None:
 
 def test_a_record_of_rates_alone() -> None:
     assert found(record(Net(norms=None), depth=18)) == []
+
+
+# --- layers without blocks ---------------------------------------------------------------------
+
+
+def test_a_nan_current_gives_no_spike_and_is_found() -> None:
+    """NaN >= V_th is false: the rates are finite."""
+    rows = [layer(current=1.0), layer(current=math.nan, rate=0.0), layer(current=math.nan)]
+    (finding,) = found(made(rows, probes={"input_current": ["current"]}))
+    assert (finding.site, finding.evidence) == (
+        "1", "net: the input current here is not finite, the first in the order of computation",
+    )  # fmt: skip
+
+
+def test_a_gradient_that_the_histogram_counted_apart() -> None:
+    """In a sum of squares it shows as well, where that was recorded; the last site is the first."""
+    rows = [{"rate": 0.2, "gradient_non_finite": n} for n in (3.0, 2.0, 0.0)]
+    (finding,) = found(made(rows, probes={"gradient_histogram": ["gradient_non_finite"]}))
+    assert finding.site == "1"
+
+
+def test_a_weight_whose_gradient_is_nan() -> None:
+    (finding,) = found(made([*layers(0.2), weight("w", math.nan), weight("b", 0.1)]))
+    assert (finding.site, finding.evidence) == (
+        "w",
+        (
+            "net: the gradient of this weight here is not finite, the first in the order of "
+            "computation"
+        ),
+    )  # fmt: skip
+
+
+def test_an_output_alone() -> None:
+    (finding,) = found(made(layers(0.2), tests={"output": {"largest": math.inf}}))
+    assert (finding.site, finding.evidence) == (None, "net: an output is not finite")
+    assert passes(NonFinite(), made(layers(0.2), tests={"output": {"largest": 3.0}}))
+
+
+def test_nothing_was_recorded() -> None:
+    assert "firing_rate" in reason(NonFinite(), made([{}]))
 
 
 # --- real models -------------------------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from snnlens.checks.no_identity import NoIdentity
 from snnlens.neuron.layers import IF, LIF, Neuron
+from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, record
+from tests.unit.checks.handmade import layer, layers, made, only, passes, reason
 
 LEAKY = LIF(2.0, threshold=1.0)
 
@@ -37,3 +41,35 @@ def test_by_neuron(neuron: Neuron, fires: bool) -> None:
 def test_other_blocks_and_the_extra_pass_are_not_judged(net: Net) -> None:
     """The pass at T = 1 runs even where the user asked for SEW alone."""
     assert NoIdentity().findings(record(net, depth=18)) == []
+
+
+# --- foreign blocks: nothing says their kind -----------------------------------------------------
+
+
+def foreign(gain: float, output: float = 0.2, **facts: Any) -> Record:
+    """A block whose output fires at some rate behind a last layer that fires at 0.2."""
+    rows = [layer(site="b.input", role="block_input", block=0, block_kind="identity"),
+            layer(site="b.sn1", block=0, rate=0.4),
+            layer(site="b.sn2", block=0, rate=0.2, gain=gain),
+            layer(site="b.output", role="block_output", block=0, rate=output)]  # fmt: skip
+    return made(rows, **facts)
+
+
+def test_a_foreign_block_that_ends_in_its_neuron() -> None:
+    """Its output has that neuron's sums; LIF with tau = 2 and V_th = 1 does not pass one spike."""
+    finding = only(NoIdentity(), foreign(0.5))
+    assert (finding.severity, finding.site) == ("warning", "b.sn2")
+    assert finding.evidence == (
+        "net: 1 of 1 blocks end in a neuron that one spike does not reach: V_th = 1, dH/dX = 0.5"
+    )
+    assert passes(NoIdentity(), foreign(1.0))
+
+
+def test_a_foreign_sew_block_adds_behind_its_neuron() -> None:
+    assert "no block is seen to end" in reason(NoIdentity(), foreign(0.5, output=0.3))
+
+
+def test_when_it_does_not_apply() -> None:
+    assert "no residual block" in reason(NoIdentity(), made(layers(0.2)))
+    assert "kind sew" in reason(NoIdentity(), record(Net("sew", "add"), depth=18))
+    assert "snnlens identity" in reason(NoIdentity(), foreign(0.5, residual="spiking"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -9,27 +10,30 @@ import snnlens
 from snnlens.checks.unseen_sites import UnseenSites
 from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, record
+from tests.unit.checks.handmade import layer, made, only, passes, reason
 
 
 def counted(calls: dict[str, int], passes: int = 1) -> Record:
-    made = record(Net(facts={"forward_passes": passes}), depth=18)
+    counts = record(Net(facts={"forward_passes": passes}), depth=18)
     for site, number in calls.items():
-        made.sites.loc[made.sites["site"] == site, "forward_calls"] = number
-    return made
+        counts.sites.loc[counts.sites["site"] == site, "forward_calls"] = number
+    return counts
 
 
 def test_each_site_once_per_pass() -> None:
     assert UnseenSites().findings(counted({})) == []
-    made = record(Net(facts={"forward_passes": 3}), depth=18)
-    made.sites["forward_calls"] = 3
-    assert UnseenSites().findings(made) == []
+    thrice = record(Net(facts={"forward_passes": 3}), depth=18)
+    thrice.sites["forward_calls"] = 3
+    assert UnseenSites().findings(thrice) == []
 
 
 def test_never_seen() -> None:
     (finding,) = UnseenSites().findings(counted({"layer2.0.input": 0, "layer4.1.output": 0}))
     assert (finding.code, finding.severity) == ("SNL901", "warning")
     assert finding.site == "layer2.0.input"
-    assert finding.evidence == "spiking: 2 of 24 sites were never seen"
+    assert finding.evidence == (
+        "spiking: 2 of 24 sites were never seen (1 forward passes): layer2.0.input, layer4.1.output"
+    )
 
 
 def test_seen_twice() -> None:
@@ -37,7 +41,10 @@ def test_seen_twice() -> None:
     (finding,) = UnseenSites().findings(counted({"layer3.0.output": 2}))
     assert (finding.site, finding.evidence) == (
         "layer3.0.output",
-        "spiking: 1 of 24 sites were seen more often than the model was called",
+        (
+            "spiking: 1 of 24 sites were seen more often than the model was called (1 forward "
+            "passes): layer3.0.output"
+        ),
     )
 
 
@@ -45,9 +52,9 @@ def test_parameters_are_not_seen_forward() -> None:
     model = snnlens.resnet(8, layout="cifar", classes=10, time_steps=1, seed=0)
     with snnlens.record(model, ["firing_rate", "parameter_gradient"]) as recorder:
         model(torch.randn(2, 3, 8, 8)).sum().backward()
-    made = recorder.record()
-    assert (made.sites["role"] == "parameter").any()
-    assert UnseenSites().findings(made) == []
+    seen = recorder.record()
+    assert (seen.sites["role"] == "parameter").any()
+    assert UnseenSites().findings(seen) == []
 
 
 def test_a_model_that_skips_a_layer() -> None:
@@ -63,4 +70,49 @@ def test_a_model_that_skips_a_layer() -> None:
     with snnlens.record(model, ["firing_rate"], network="half") as recorder:
         model(torch.rand(2, 3, 4))
     (finding,) = UnseenSites().findings(recorder.record())
-    assert (finding.site, finding.evidence) == ("second", "half: 1 of 2 sites were never seen")
+    assert (finding.site, finding.evidence) == (
+        "second", "half: 1 of 2 sites were never seen (1 forward passes): second",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["parameter", "synapse", "norm"])
+def test_other_roles_are_not_judged(role: str) -> None:
+    rows = [layer(), layer(role=role, forward_calls=0), layer(role=role, forward_calls=9)]
+    assert passes(UnseenSites(), made(rows))
+    assert "no spiking layer" in reason(UnseenSites(), made(rows[1:]))
+
+
+def test_a_compiled_model_is_named() -> None:
+    rows = [layer(), layer(forward_calls=0)]
+    text = only(UnseenSites(), made(rows, wrapped=["OptimizedModule"])).evidence
+    assert text.endswith("(the model came wrapped in OptimizedModule)")
+
+
+def test_a_shared_layer_is_seen_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = snnlens.IF()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.a(self.a(x))  # type: ignore[no-any-return]
+
+    model = Twice()
+    with snnlens.record(model, ["firing_rate"]) as recorder:
+        model(torch.rand(2, 3, 4))
+    assert "seen more often" in only(UnseenSites(), recorder.record()).evidence
+
+
+def test_a_layer_that_is_called_past_its_hooks() -> None:
+    class Past(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = snnlens.IF(), snnlens.IF()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b.forward(self.a(x))
+
+    model = Past()
+    with snnlens.record(model, ["firing_rate"]) as recorder:
+        model(torch.rand(2, 3, 4))
+    assert only(UnseenSites(), recorder.record()).site == "b"

@@ -1,0 +1,58 @@
+"""SNL209: the spiking network's arithmetic costs more than that of the ANN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from snnlens.checks.energy import Energy
+from snnlens.recording.record import Record, Schema
+from tests.unit.checks.handmade import layers, made, only, passes, reason
+
+CHECK = Energy()
+N, T = 10, 4
+
+
+def run(events: float, **facts: Any) -> Record:
+    """An image through 100 MACs, then 1000 MACs of spikes; per sample and step."""
+    record = made(layers(0.2), **({"samples": N, "time_steps": T} | facts))
+    columns = ["events", "macs", "spikes_as_counts", "bit_serial", "non_integer"]
+    rows = [[100 * N * T, 100 * N * T, 0, 0, 7], [events * N * T, 1000 * N * T, events * N * T,
+                                                 events * N * T, 0]]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns).assign(network="net", site=["conv", "fc"])
+    record.tables["synaptic_operations"] = table
+    record.schemas["synaptic_operations"] = Schema((), {}, {})
+    return record
+
+
+def by_hand(events: float) -> tuple[float, float]:
+    """Picojoule per sample: the image once, one addition per event; the ANN in one pass."""
+    return 4.6 * 100 + 0.9 * T * events, 4.6 * 1100
+
+
+@pytest.mark.parametrize(("events", "issue"), [(1200, False), (1300, True)])
+def test_by_hand(events: float, *, issue: bool) -> None:
+    """They meet at 4.6 x 1000 / (0.9 x 4) = 1277.8 events per step."""
+    spiking, dense = by_hand(events)
+    assert (spiking > dense) is issue
+    assert passes(CHECK, run(events)) is not issue
+
+
+def test_it_is_a_note_with_both_numbers() -> None:
+    finding = only(CHECK, run(2000))
+    assert (finding.severity, finding.site) == ("note", None)
+    spiking, dense = by_hand(2000)
+    assert finding.evidence == (
+        f"net: {spiking * 1e-9:.3g} mJ per sample (8e+03 additions, 100 MACs), bound the ANN's "
+        f"{dense * 1e-9:.3g} mJ (1.1e+03 MACs); N = 10 samples, T = 4"
+    )
+
+
+def test_what_is_missing() -> None:
+    assert "synaptic_operations" in reason(CHECK, made(layers(0.2)))
+    blind = run(2000, samples=None, time_steps=None)
+    blind.sites["batch"] = pd.NA
+    assert "N and T" in reason(CHECK, blind)
+    assert not passes(CHECK, run(2000, samples=None, time_steps=None))  # the layers say them
