@@ -39,7 +39,7 @@ class Block:
         residual: sew where it says its connect function, spiking where the sum comes before the
             last neuron; None where that is not known.
         connect: add, and or iand, of sew.
-        last: path of the last spiking layer of its branch, whose output is A^l in sew.
+        last: path of the last spiking layer of its branch: A^l in sew, O^l in spiking.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Block:
     last: str | None
 
     def sites(self) -> list[Site]:
-        """S^l, A^l and O^l; A^l only where it is known what it is."""
+        """S^l, A^l and O^l; A^l only of sew, where a spiking layer puts it out."""
         counts, known = self.connect == "add", self.residual is not None
         between: Signal = "counts" if counts else "spikes" if known else "activation"
         sites = [self._site("input", self.name, "block_input", between, self.area)]
-        if known and self.last is not None:
+        if self.residual == "sew" and self.last is not None:
             at = self.last, "block_residual"
             sites.append(self._site("residual", *at, "spikes", self.area_out))  # type: ignore[arg-type]
         return [*sites, self._site("output", self.name, "block_output", between, self.area_out)]
@@ -72,7 +72,7 @@ class Block:
 def block_sites(
     model: nn.Module, spiking: Spiking, classes: Sequence[type[nn.Module]] = ()
 ) -> list[Site]:
-    """The sites of every residual block: input, residual (where known) and output, in order.
+    """The sites of every residual block: input, residual (of sew) and output, in order.
 
     Names, roles and areas are those of `ResNet.sites`; the neurons in the blocks are not listed.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from snnlens import registry
 from snnlens.adapters._base import Adapter
-from snnlens.adapters._blocks import block_sites
+from snnlens.adapters._blocks import Block, residual_blocks
 from snnlens.errors import NothingToRecord
 from snnlens.neuron.equations import Rule
 from snnlens.sites import Signal, Site
@@ -34,6 +34,7 @@ class Survey:
         adapters: who speaks for a spiking layer, by the module's path.
         wrapped: the class names of what it was taken out of.
         listed: whether the model has a method `sites()`.
+        facts: residual and connect of its blocks, where they are known.
     """
 
     model: nn.Module
@@ -41,6 +42,7 @@ class Survey:
     adapters: dict[str, Adapter]
     wrapped: list[str] = field(default_factory=list)
     listed: bool = False
+    facts: dict[str, str | None] = field(default_factory=dict)
 
     def neurons(self) -> list[Site]:
         """The sites of spiking layers."""
@@ -83,7 +85,9 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
     def spikes(module: nn.Module) -> bool:
         return any(a.claims(module) for a in adapters)
 
-    return Survey(inner, _with_blocks(neurons, block_sites(inner, spikes)), claimed, wrapped)
+    blocks = residual_blocks(inner, spikes)
+    found = _with_blocks(neurons, blocks)
+    return Survey(inner, found, claimed, wrapped, facts=_block_facts(blocks))
 
 
 def _unwrapped(model: nn.Module) -> tuple[nn.Module, list[str]]:
@@ -143,35 +147,30 @@ def _slope(rule: Rule) -> float:
     return float(rule.surrogate.derivative(REACH * rule.threshold).max())
 
 
-def _with_blocks(neurons: list[Site], blocks: list[Site]) -> list[Site]:
+def _with_blocks(neurons: list[Site], blocks: list[Block]) -> list[Site]:
     """Block sites around their neurons, which learn the block that they lie in."""
-    parts = _by_block(blocks)
     sites: list[Site] = []
-    opened: list[str] = []
+    ends: dict[str, Site] = {}  # the first site behind the neurons of an opened block
     for neuron in neurons:
-        name = next((b for b in parts if neuron.name.startswith(b + ".")), None)
-        if name is None:
+        block = next((b for b in blocks if neuron.name.startswith(b.name + ".")), None)
+        if block is None:
             sites.append(neuron)
             continue
-        before, after = parts[name]
-        if name not in opened:
-            opened.append(name)
-            sites += before
-            at = len(sites)
-            sites += after
-        else:
-            at = sites.index(after[0])
-        last = any(a.role == "block_residual" and a.module == neuron.module for a in after)
-        of = after[-1] if last else before[0]  # A^l lies in the area of O^l
-        sites.insert(at, replace(neuron, block=of.block, stage=of.stage, area=of.area,
-                                 block_kind=of.block_kind))  # fmt: skip
+        if block.name not in ends:
+            before, *after = block.sites()
+            sites += [before, *after]
+            ends[block.name] = after[0]
+        area = block.area_out if neuron.name == block.last else block.area
+        inside = replace(neuron, block=block.index, stage=block.stage, area=area,
+                         block_kind=block.kind)  # fmt: skip
+        sites.insert(sites.index(ends[block.name]), inside)
     return sites
 
 
-def _by_block(blocks: list[Site]) -> dict[str, tuple[list[Site], list[Site]]]:
-    """Per block, the sites before its neurons and those behind them."""
-    parts: dict[str, tuple[list[Site], list[Site]]] = {}
-    for site in blocks:
-        before, after = parts.setdefault(site.name.rpartition(".")[0], ([], []))
-        (before if site.role == "block_input" else after).append(site)
-    return parts
+def _block_facts(blocks: list[Block]) -> dict[str, str | None]:
+    """How all blocks join, where they agree."""
+    kinds = {(b.residual, b.connect) for b in blocks}
+    if len(kinds) != 1:
+        return {}
+    residual, connect = kinds.pop()
+    return {"residual": residual, "connect": connect} if residual else {}

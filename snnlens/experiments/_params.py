@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from snnlens.data import specs
 from snnlens.errors import InputError
-from snnlens.models.plan import CONNECTS, RESIDUALS, Plan, plan
+from snnlens.models.plan import CONNECTS, RESIDUALS, SIZES, Plan, plan
 
 ENOUGH_SAMPLES = 128  # n in the last stage from which the shapes of Figs. 6 to 8 are stable
 DEFAULT_BATCH = 32
-DEFAULT_SIZE = {"imagenet": 64, "cifar": 32}
 
 
 class NetworkParams(BaseModel):
@@ -107,7 +106,7 @@ class NetworkParams(BaseModel):
     @property
     def size(self) -> int:
         """Image size in pixels."""
-        return DEFAULT_SIZE[self.layout] if self.image_size is None else self.image_size
+        return SIZES[self.layout] if self.image_size is None else self.image_size
 
     @property
     def last_stage_samples(self) -> int:
@@ -115,7 +114,59 @@ class NetworkParams(BaseModel):
         return self.plan.last_stage_samples(self.batch, self.size)
 
 
-def command(question: str, params: NetworkParams) -> str:
+class SubjectParams(BaseModel):
+    """A model of anybody's, what it is shown, and what of it is looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(
+        description="sew_resnet50, package.module:factory, file.py:factory or a .nir file",
+        json_schema_extra={"argument": True},
+    )
+    input: str | None = Field(
+        None, description="a safetensors file: x (exactly what forward takes), y (targets)"
+    )
+    data: str | None = Field(
+        None, description="digits | random | cifar10:PATH | imagefolder:PATH | nmnist:PATH"
+    )
+    loss: str | None = Field(
+        None, description="a factory of a function (output, y); else cross-entropy, or without y "
+        "the sum of squares of the output"
+    )  # fmt: skip
+    output: int | None = Field(None, description="which of several outputs (the first)")
+    spiking: tuple[str, ...] = Field(
+        (), description="your own neuron classes, my.module:MyLIF, with commas"
+    )
+    time_axis: int | None = Field(None, description="of x, 0 or 1, where it is not as detected")
+    per_step: bool = Field(
+        False, description="the model takes one time step: it is called once for each x[t]"
+    )
+    time_steps: int = Field(4, description="T of a built-in model, of frames and of images shown")
+    batch: int = Field(64, description="samples from --data")
+    image_size: int | None = Field(None, description="pixels (as the data is)")
+    seed: int = Field(0, description="of weights, of the choice of samples, of the tests")
+    device: str = Field("cpu", description="cpu | cuda")
+    threads: int | None = Field(None, description="CPU threads (torch's choice)")
+
+    @field_validator("spiking", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> SubjectParams:
+        _at_least("time_steps", self.time_steps, 1)
+        _at_least("batch", self.batch, 1)
+        if self.threads is not None:
+            _at_least("threads", self.threads, 1)
+        if self.image_size is not None:
+            _at_least("image_size", self.image_size, 1)
+        if self.output is not None:
+            _at_least("output", self.output, 0)
+        return self
+
+
+def command(question: str, params: BaseModel) -> str:
     """The command line that repeats this run: every option that is not its default.
 
     >>> command("gradients", NetworkParams(depth=50, connect="add,iand", threshold=0.5))
@@ -124,7 +175,9 @@ def command(question: str, params: NetworkParams) -> str:
     words = ["snnlens", question]
     for name, field in type(params).model_fields.items():
         value = getattr(params, name)
-        if value != field.default:
+        if field.is_required():
+            words.append(shlex.quote(str(value)))
+        elif value != field.default:
             text = ",".join(value) if isinstance(value, tuple) else str(value)
             words += ["--" + name.replace("_", "-"), shlex.quote(text)]
     return " ".join(words)

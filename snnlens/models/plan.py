@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,8 @@ IMAGENET = {
     152: ("bottleneck", (3, 8, 36, 3)),
 }
 CIFAR_MAX_DEPTH = 1202
+BUILT_IN = re.compile(r"(sew|spiking|plain|ms)_resnet(\d+)(?:_(add|and|iand))?")  # MODEL by name
+SIZES = {"imagenet": 64, "cifar": 32}  # pixels, where nobody says
 RESIDUALS = ("ann", "plain", "spiking", "sew", "ms")
 CONNECTS = ("add", "and", "iand")
 LAYOUTS = ("imagenet", "cifar")
@@ -138,3 +141,15 @@ def _depths(layout: str) -> str:
 def _other(depth: int, layout: str) -> str:
     other = "cifar" if layout == "imagenet" else "imagenet"
     return f"the {other} layout has it: --layout {other}" if _has(depth, other) else ""
+
+
+def usual_size(model: str) -> int | None:
+    """The image size of a built-in model by its name, in pixels; None for any other.
+
+    >>> usual_size("sew_resnet50"), usual_size("spiking_resnet20"), usual_size("my.module:build")
+    (64, 32, None)
+    """
+    named = BUILT_IN.fullmatch(model)
+    if named is None:
+        return None
+    return SIZES["imagenet" if int(named[2]) in IMAGENET else "cifar"]

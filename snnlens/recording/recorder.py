@@ -498,7 +498,7 @@ class Recorder:
         facts: dict[str, Any] = listing() if callable(listing) and not lone else {}
         own = {"model": type(self.model).__name__, "forward_passes": self._clock.passes,
                "training_mode": self.model.training}  # fmt: skip
-        return self._detected() | facts | own | self._facts
+        return self._detected() | self.survey.facts | facts | own | self._facts
 
     def _detected(self) -> dict[str, Any]:
         """What the adapters made of the model: the line that a check-up begins with."""

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from snnlens import api, registry
-from snnlens.cli import FAIL_ON, _at_or_above, main
+from snnlens.cli import FAIL_ON, QUESTIONS, YOUR_MODEL, _at_or_above, _panel, main
 from snnlens.data import specs
 from snnlens.experiments import _machine, _networks
 from snnlens.recording.result import Claim, Finding, Result
@@ -184,7 +184,7 @@ def test_a_gradient_that_overflows_is_a_finding(capsys: pytest.CaptureFixture[st
     printed = strict(text)
     conforms(printed, SCHEMA)
     found = [f for f in printed["findings"] if f["code"] == "SNL301"]
-    assert [(f["severity"], f["site"]) for f in found] == [("error", "layer3.1.sn1")] * 2
+    assert [(f["severity"], f["site"]) for f in found] == [("error", "layer3.1.sn1")]
     assert found[0]["evidence"] == (
         "spiking-zero: the gradient here is not finite, the first in the order of computation"
     )
@@ -322,7 +322,7 @@ def test_a_reader_that_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for name in [*registry.listing("experiments"), "report", "list", "doctor"]:
+    for name in [*registry.listing("experiments"), "report", "list", "explain", "doctor"]:
         assert re.search(rf"^│ {name} ", text, re.MULTILINE), name
 
 
@@ -332,10 +332,21 @@ def test_help_of_a_question_has_every_parameter(
 ) -> None:
     assert main([question, "--help"]) == 0
     text = capsys.readouterr().out
-    for name in registry.module("experiments", question).Params.model_fields:
-        assert f"--{name.replace('_', '-')}" in text
-    for option in ("--output", "--force", "--json", "--fail-on", "--quiet", "[default: 152]"):
+    fields = registry.module("experiments", question).Params.model_fields
+    for name, field in fields.items():
+        is_argument = (field.json_schema_extra or {}).get("argument")
+        assert (name.upper() if is_argument else f"--{name.replace('_', '-')}") in text
+    for option in ("-o", "--output", "--force", "--json", "--fail-on", "--quiet"):
         assert option in text
+    assert ("[default: 152]" in text) == ("depth" in fields)
+
+
+def test_a_question_that_takes_a_model_says_its_panel() -> None:
+    """Its file has a line PANEL = "Your model": --help reads it and imports nothing."""
+    for question in registry.listing("experiments"):
+        fields = registry.module("experiments", question).Params.model_fields.values()
+        takes = any((field.json_schema_extra or {}).get("argument") for field in fields)
+        assert _panel(question) == (YOUR_MODEL if takes else QUESTIONS), question
 
 
 def test_light_commands_import_no_torch() -> None:
@@ -366,7 +377,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_list_shows_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     text = capsys.readouterr().out
-    for kind in ("experiments", "analysis", "probes", "checks"):
+    for kind in ("experiments", "analysis", "probes", "checks", "adapters"):
         for name, line in registry.listing(kind).items():
             assert f"  {name:20} {line}\n" in text
     assert f"Data\n  {', '.join(specs.kinds())}\n" in text

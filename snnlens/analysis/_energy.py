@@ -1,0 +1,49 @@
+"""Synaptic operations and energy of a recorded pass, by two published formulas side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from snnlens.measures import energy
+from snnlens.measures.energy import Layer
+from snnlens.recording.record import Record
+
+
+def layers(record: Record, network: str) -> list[Layer]:
+    """The layers with weights, in the order of the record."""
+    rows = synapses(record, network)
+    return [
+        Layer(r["events"], r["macs_total"], r["spikes_as_counts"], r["bit_serial"],
+              r["non_integer"] == 0)
+        for r in rows.to_dict(orient="records")
+    ]  # fmt: skip
+
+
+def synapses(record: Record, network: str) -> pd.DataFrame:
+    """The recorded sums per layer with weights."""
+    table = record.table("synaptic_operations")
+    return table[table["network"] == network].rename(columns={"macs": "macs_total"})
+
+
+def energies(record: Record, network: str) -> pd.DataFrame:
+    """One row per formula and convention: millijoule per sample.
+
+    Source: Horowitz 2014 (45 nm); the rate formula of Zhou et al. 2023 (Spikformer).
+    """
+    facts = record.networks[network]
+    steps, samples = facts.get("time_steps") or 1, facts.get("samples") or 1
+    found = layers(record, network)
+    rows = []
+    for integer in ("binary", "bit_serial", "count", "dense"):
+        made = energy.counted(found, integer_spikes=integer, time_steps=steps, samples=samples)
+        rows.append(_row("counted synaptic operations", integer, made))
+    dense = [x.macs / (steps * samples) for x in found]
+    rates = [x.events / x.macs if x.macs else 0.0 for x in found]
+    rows.append(_row("rate formula", "", energy.by_rate(rates, dense, time_steps=steps)))
+    rows.append(_row("the same network as an ANN", "", energy.ann(dense)))
+    return pd.DataFrame(rows).assign(network=network)
+
+
+def _row(formula: str, integer: str, made: energy.Energy) -> dict[str, object]:
+    return {"formula": formula, "integer_spikes": integer, "additions": made.additions,
+            "macs": made.macs, "millijoule_per_sample": made.millijoules}  # fmt: skip

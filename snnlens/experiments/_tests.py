@@ -1,0 +1,192 @@
+"""What a check-up tries on a model: repeat it, change its mode, change one step or one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnlens.experiments._subject import Axes, Subject
+from snnlens.recording.record import Record
+
+Found = dict[str, Any]
+
+
+def not_applicable(why: str) -> Found:
+    """The outcome of a test that could not be made."""
+    return {"not_applicable": why}
+
+
+def repeat(subject: Subject) -> Found:
+    """Two equal calls in evaluation mode without a reset between them, and one after a reset.
+
+    The random state is restored before each; `difference` and `after_reset` are the largest
+    absolute differences from the first call's output.
+    """
+    with _evaluating(subject.model):
+        first = _same_draw(subject.run)
+        second = _same_draw(subject.go_on)
+        third = _same_draw(subject.run)
+    return {"difference": _distance(second, first), "after_reset": _distance(third, first)}
+
+
+def batches_tracked(model: nn.Module) -> int | None:
+    """The fewest batches that a BatchNorm's running statistics have seen; None without one."""
+    counts = [
+        int(m.num_batches_tracked)
+        for m in model.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.num_batches_tracked is not None
+    ]
+    return min(counts, default=None)
+
+
+def modes(trained: Tensor, evaluated: Tensor, records: tuple[Record, Record]) -> Found:
+    """Training mode against evaluation mode: outputs, and firing rates per spiking layer.
+
+    difference = ||train - eval|| / ||eval|| of the outputs; null where the latter is 0.
+    """
+    norm = float(evaluated.double().norm())
+    apart = float((trained.double() - evaluated.double()).norm())
+    return {"difference": apart / norm if norm > 0 else None, "rates": _both_rates(*records)}
+
+
+def time(subject: Subject, axes: Axes) -> Found:
+    """The input is changed at one step: the largest change at the steps before it.
+
+    Every spiking layer and the output are compared, in evaluation mode.
+    """
+    x = subject.batch.inputs[0]
+    if axes.time is None:
+        return not_applicable("the input has no axis of time (it is shown at every step)")
+    steps = x.shape[axes.time]
+    if steps < 2:
+        return not_applicable("T = 1: there is no step before the change")
+    at = steps // 2
+    before, after = _both(subject, _changed(x, axes, axes.time, at))
+    earlier = {name: (a, b) for name, (a, b) in _pairs(before, after).items() if len(a) == steps}
+    if not earlier:
+        return not_applicable("no layer and no output has the input's axis of time")
+    moved = {name: _distance(b[:at], a[:at]) for name, (a, b) in earlier.items()}
+    return _worst(moved, "before") | {"step": at}
+
+
+def samples(subject: Subject, axes: Axes) -> Found:
+    """One sample of the input is changed: the largest change of the output at the other samples."""
+    x = subject.batch.inputs[0]
+    if axes.sample is None:
+        return not_applicable("nothing says which axis of the input is the batch")
+    count = x.shape[axes.sample]
+    if count < 2:
+        return not_applicable("one sample: there is no other")
+    at = count // 2
+    before, after = _both(subject, _changed(x, axes, axes.sample, at), raw=True)
+    out, changed = before["output"], after["output"]
+    axis = next((a for a in (0, 1) if a < out.dim() and out.shape[a] == count), None)
+    if axis is None:
+        return not_applicable("no axis of the output is as long as the batch")
+    others = [i for i in range(count) if i != at]
+    moved = _distance(changed.movedim(axis, 0)[others], out.movedim(axis, 0)[others])
+    return {"others": moved, "site": "output", "sample": at}
+
+
+def output(subject: Subject, out: Tensor, axes: Axes) -> Found:
+    """What the output holds: largest value, share of zeros, accuracy after each step."""
+    found: Found = {
+        "largest": float(out.abs().max()),
+        "zero_share": float((out == 0).double().mean()),
+    }
+    y = subject.batch.y
+    fits = y is not None and out.dim() == y.dim() + 1 + (axes.time is not None)
+    if y is None or not fits:
+        return found
+    steps = out.movedim(axes.time, 0) if axes.time is not None else out[None]
+    running = steps.double().cumsum(0)  # the mean so far has the same largest class
+    right = [float((r.argmax(1) == y).double().mean()) for r in running]
+    return found | {"accuracy": right[-1], "accuracy_after": right}
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    was = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in was.items():
+            module.training = training
+
+
+def _same_draw(run: Callable[[], Tensor]) -> Tensor:
+    """Run with the random state that it finds, and put that back."""
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices):
+        return run().detach().clone()
+
+
+def _both(subject: Subject, changed: Tensor, *, raw: bool = False) -> tuple[dict[str, Tensor], ...]:
+    """Output and spikes of the subject and of the changed one, time first where known."""
+    with _evaluating(subject.model):
+        return tuple(
+            _same_draw_all(one, raw=raw)
+            for one in (subject, subject.shown(changed, subject.batch.y))
+        )
+
+
+def _same_draw_all(subject: Subject, *, raw: bool) -> dict[str, Tensor]:
+    kept: dict[str, list[Tensor]] = {}
+    handles = [] if raw else list(_keep_spikes(subject, kept))
+    try:
+        out = _same_draw(subject.run)
+    finally:
+        for handle in handles:
+            handle.remove()
+    spikes = {name: torch.cat(parts) for name, parts in kept.items()}
+    return spikes | {"output": out}
+
+
+def _keep_spikes(subject: Subject, kept: dict[str, list[Tensor]]) -> Iterator[Any]:
+    """Hooks that keep every spike, time first."""
+    for site in subject.survey.neurons():
+        adapter = subject.survey.adapters[site.module]
+
+        def hook(
+            module: nn.Module, _args: Any, out: Any, name: str = site.name, adapter: Any = adapter
+        ) -> None:
+            raw = adapter.spikes(module, out).detach()
+            kept.setdefault(name, []).append(adapter.layout(module, raw).time_first(raw).clone())
+
+        yield subject.survey.model.get_submodule(site.module).register_forward_hook(hook)
+
+
+def _changed(x: Tensor, axes: Axes, axis: int, at: int) -> Tensor:
+    """x mirrored in its range at one index of an axis; a constant is raised by 1."""
+    changed = x.clone()
+    part = x[axes.at(x, axis, at)]
+    mirrored = x.max() + x.min() - part
+    changed[axes.at(x, axis, at)] = torch.where(mirrored == part, part + 1, mirrored)
+    return changed
+
+
+def _pairs(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    return {n: (before[n], after[n]) for n in before if before[n].shape == after[n].shape}
+
+
+def _worst(moved: dict[str, float], what: str) -> Found:
+    """The first of the largest, in the order of computation."""
+    name = max(moved, key=lambda n: moved[n])
+    return {what: moved[name], "site": name}
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    if a.shape != b.shape:
+        return float("inf")
+    return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
+
+
+def _both_rates(a: Record, b: Record) -> dict[str, list[float]]:
+    frames = [r.frame().query("role == 'neuron'").set_index("site")["firing_rate"] for r in (a, b)]
+    return {str(s): [float(f[s]) for f in frames] for s in frames[0].index if s in frames[1].index}
