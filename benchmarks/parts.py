@@ -10,7 +10,7 @@ from functools import partial
 
 import peers
 import torch
-from timing import Seconds, in_turn, quartiles, ratio
+from timing import in_turn, quartiles, ratio
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -158,11 +158,7 @@ def recording(rounds: int, *, quick: bool) -> list[Row]:
             "all sites": partial(Recorder, model, [FiringRate(), GradientNorm()]),
         }
         runs = {n: _pass(model, x, y, around) for n, around in recorders.items()}
-        seconds: Seconds = {n: [] for n in runs}
-        for turn in range(rounds + 1):
-            for n in list(runs)[turn % 3 :] + list(runs)[: turn % 3]:
-                seconds[n].append(runs[n]())
-        seconds = {n: s[1:] for n, s in seconds.items()}  # without the first, which warms
+        seconds = in_turn(runs, rounds)
         rows += [{"network": name, "what": n, "over_bare": ratio(seconds, n, "bare"),
                   "seconds": quartiles(seconds[n])} for n in runs]  # fmt: skip
     return rows
@@ -220,7 +216,7 @@ def networks(rounds: int, *, quick: bool) -> list[Row]:
         "channels-last, bfloat16": mine(short, weights=True, half=True),
         "channels-last, bfloat16, no weight gradients": mine(short, weights=False, half=True),
     }
-    seconds = in_turn(runs, rounds)  # type: ignore[arg-type]
+    seconds = in_turn(runs, rounds)
     name = f"SEW-{depth} {size} px B {batch}"
     return [{"network": name, "what": n, "jelly_over_it": ratio(seconds, "SpikingJelly", n),
              "seconds": quartiles(seconds[n])} for n in runs]  # fmt: skip

@@ -37,7 +37,8 @@ def energies(record: Record, network: str) -> pd.DataFrame:
     for integer in ("binary", "bit_serial", "count", "dense"):
         made = energy.counted(found, integer_spikes=integer, time_steps=steps, samples=samples)
         rows.append(_row("counted synaptic operations", integer, made))
-    dense = [x.macs / (steps * samples) for x in found]
+    items = synapses(record, network)["items"]  # a stem may run once on a static image
+    dense = [x.macs / n for x, n in zip(found, items, strict=True)]
     rates = [x.events / x.macs if x.macs else 0.0 for x in found]
     rows.append(_row("rate formula", "", energy.by_rate(rates, dense, time_steps=steps)))
     rows.append(_row("the same network as an ANN", "", energy.ann(dense)))

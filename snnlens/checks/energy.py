@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from snnlens.checks._base import Check
 from snnlens.checks._seen import Seen
@@ -46,9 +47,11 @@ class Energy(Check):
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
         samples, steps = _size(seen)
-        layers = _layers(seen)
-        spiking = energy.counted(layers, first_layer="once", time_steps=steps, samples=samples)
-        dense = energy.ann(x.macs / (steps * samples) for x in layers)
+        layers, items = _layers(seen), seen.table("synaptic_operations")["items"]
+        dense = [x.macs / n for x, n in zip(layers, items, strict=True)]  # of one pass
+        once = replace(layers[0], macs=dense[0] * samples)  # an image is convolved once
+        spiking = energy.counted([once, *layers[1:]], samples=samples)
+        dense = energy.ann(dense)
         if spiking.picojoules > dense.picojoules:
             yield self.finding("note", None, (
                 f"{seen.name}: {spiking.millijoules:.3g} mJ per sample ({spiking.additions:.3g} "

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlens.errors import InputError
+from snnlens.measures import isometry
 
 MEMBRANE_EDGES = np.arange(-32, 49) / 8  # of the histogram of H, in thresholds: -4 to 6
 
@@ -209,6 +210,24 @@ def measure(name: str, *columns: ArrayLike, **facts: Any) -> float:
     return WHOLE[name](*columns, **{key: facts[key] for key in keys})
 
 
+def eigenvalue_moment(gram: ArrayLike, outputs: ArrayLike, *, moment: str, number: str) -> float:
+    """The mean or variance of the eigenvalues of J J^T, or an end of its 95 % interval.
+
+    Args:
+        gram: G[i, j] = w_i . w_j row by row, see `snnlens.measures.isometry`.
+        outputs: m, in every row.
+        moment: mean or variance.
+        number: value, low or high.
+
+    >>> identity = np.eye(32).reshape(-1)
+    >>> eigenvalue_moment(identity, np.ones(32 * 32), moment="mean", number="value")
+    1.0
+    """
+    n = math.isqrt(np.size(gram))
+    found = isometry.eigenvalue_moments(np.reshape(gram, (n, n)), int(np.reshape(outputs, -1)[0]))
+    return float(getattr(getattr(found, moment), number))
+
+
 def _share(chosen: NDArray[np.bool_]) -> float:
     return float(chosen.mean()) if chosen.size else math.nan
 
@@ -248,6 +267,6 @@ WHOLE: dict[str, Callable[..., float]] = {
     f.__name__: f
     for f in (
         silent_share, saturated_share, silent_channel_share, saturated_channel_share,
-        share_between, quantile, constant_share, pattern_entropy,
+        share_between, quantile, constant_share, pattern_entropy, eigenvalue_moment,
     )
 }  # fmt: skip

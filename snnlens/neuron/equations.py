@@ -15,7 +15,8 @@ with f of IF (Eq. 4), LIF and PLIF (Eq. 5), where V_reset is the resting potenti
 
 Time comes first: x is [T, ...]. Everything works in any floating dtype; where X is float16 or
 bfloat16, the state and the arithmetic are float32. `loop` is the equations under autograd;
-`forward` and `backward` are the same two passes written out, which save x only.
+`forward` and `backward` are the same two passes written out, which save x only. `paths` splits
+what `backward` finds at the membrane.
 """
 
 from __future__ import annotations
@@ -168,6 +169,49 @@ def backward(
     return grad_x.to(dtype), grad_rate.to(rate.dtype)
 
 
+@torch.no_grad()
+def paths(
+    x: Tensor, v: Tensor, rule: Rule, grad: Tensor, rate: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    r"""The two parts of dL/dH: the spatial one, through S[t], and the temporal one, through V[t].
+
+        g_H[t] = g_S[t] sigma'(H[t] - V_th) + g_V[t] dV[t]/dH[t]
+        g_V[t] = g_H[t+1] dH[t+1]/dV[t],    0 after the last step
+        dV/dH  = 1 - S                      (hard)    or    1               (soft)
+               + (V_reset - H) sigma'       (hard)    or    - V_th sigma'   (soft)
+
+    where the last line is left out if the reset is detached. Their sum times dH/dX is what
+    `backward` gives: to the bit if the reset is detached, else to the rounding of a sum.
+
+    Args:
+        x: input currents [T, ...].
+        v: V before the first step, shaped like x[0].
+        rule: the neuron.
+        grad: g_S = dL/dS [T, ...].
+        rate: PLIF's 1 / tau, a scalar tensor.
+
+    Returns:
+        Spatial and temporal [T, ...] in the dtype of v; unit: loss per unit of potential.
+
+    Source: the spatial and temporal error of Huang et al. 2024 (CLIF, ICML).
+
+    >>> from snnlens.neuron.surrogate import Constant
+    >>> x, rule = torch.tensor([[0.5], [0.5]]), Rule(surrogate=Constant())
+    >>> [part.flatten().tolist() for part in paths(x, torch.zeros(1), rule, torch.ones(2, 1))]
+    [[1.0, 1.0], [1.0, 0.0]]
+    """
+    x, grad = x.to(v.dtype), grad.to(v.dtype)
+    _, charged = _membranes(x, v, rule, rate)
+    spatial, temporal, nothing = torch.empty_like(x), torch.zeros_like(x), torch.zeros_like(v)
+    scratch, grad_v = (torch.empty_like(v), torch.empty_like(v)), None
+    for t in reversed(range(len(x))):
+        _through_spike(grad[t], None, charged[t], rule, (spatial[t], *scratch))
+        if grad_v is not None:
+            _through_spike(nothing, grad_v, charged[t], rule, (temporal[t], *scratch))
+        grad_v = _through_charge(spatial[t] + temporal[t], rule, rate)
+    return spatial, temporal
+
+
 def _membranes(
     x: Tensor, v: Tensor, rule: Rule, rate: Tensor | None
 ) -> tuple[list[Tensor], Tensor]:
@@ -202,6 +246,11 @@ def _through_spike(
     if rule.reset == "hard":
         grad_v = torch.addcmul(grad_v, grad_v, fire(h, rule, out=slope), value=-1, out=carried)
     return grad_h.add_(grad_v)
+
+
+def _through_charge(grad_h: Tensor, rule: Rule, rate: Tensor | None) -> Tensor:
+    """dL/dV of the step before."""
+    return grad_h - _per_tau(grad_h, rule, rate) if rule.leaks() else grad_h
 
 
 def _by_rate(v: Tensor, x: Tensor, rule: Rule) -> Tensor:

@@ -102,8 +102,8 @@ class Neuron(nn.Module, ABC):
     ) -> Iterator[None]:
         """Hand `listener` sums over each step of each call, taken while the data passes the kernel.
 
-        The names are those of `neuron/statistics.py`; sums of gradients come with the backward
-        pass, see `Statistics.when_backward`.
+        The names are those of `neuron/statistics.py`; "histogram" needs `bins`. Sums of gradients
+        come with the backward pass, see `Statistics.when_backward`.
 
         >>> seen = []
         >>> neuron = IF()
@@ -112,10 +112,14 @@ class Neuron(nn.Module, ABC):
         >>> seen[0].forward["spikes"].tolist()
         [1, 1]
         """
-        unknown = sorted(set(names) - set(BIT))
+        wanted = frozenset(names)
+        unknown = sorted(wanted - set(BIT))
         if unknown:
             raise InputError("a statistic", got=unknown[0], wanted="one of " + ", ".join(BIT))
-        entry = (frozenset(names), bins, listener)
+        if "histogram" in wanted and (bins is None or bins.count < 1):
+            raise InputError("the histogram's bins", got=bins, wanted="at least one",
+                             do="give bins=Bins(lowest, width, count)")  # fmt: skip
+        entry = (wanted, bins, listener)
         self._counting.append(entry)
         try:
             yield

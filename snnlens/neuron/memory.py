@@ -108,15 +108,21 @@ def checkpointed(blocks: Iterable[nn.Module]) -> Iterator[None]:
     ...     y = net(torch.randn(4, 3, requires_grad=True))
     >>> y.sum().backward()
     """
-    changed = list(blocks)
-    for block in changed:
-        contexts = partial(_twice, block)
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False, context_fn=contexts)
-    try:
+    with ExitStack() as stack:
+        for block in blocks:
+            stack.callback(_give_back, block, vars(block).get("forward"))
+            contexts = partial(_twice, block)
+            block.forward = partial(
+                checkpoint, block.forward, use_reentrant=False, context_fn=contexts
+            )
         yield
-    finally:
-        for block in changed:
-            del block.forward
+
+
+def _give_back(block: nn.Module, own: Callable[..., Any] | None) -> None:
+    """The forward that the block had: its own, if somebody had set one, or that of its class."""
+    del block.forward
+    if own is not None:
+        block.forward = own
 
 
 def keep_freed() -> bool:

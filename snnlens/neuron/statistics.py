@@ -5,6 +5,7 @@
     histogram              H below `lowest`, in each bin, above             int64 [T, bins + 2]
     current                sum of X                                         float64 [T]
     current_squared        sum of X^2                                       float64 [T]
+    surrogate              sum of sigma'(H - V_th)                          float64 [T]
     grad_spike_squared     sum of (dL/dS)^2, in the backward pass           float64 [T]
     grad_current_squared   sum of (dL/dX)^2, in the backward pass           float64 [T]
 
@@ -21,12 +22,14 @@ from torch import Tensor
 
 from snnlens.neuron.equations import Step
 
-_FORWARD = ("spikes", "active", "histogram", "current", "current_squared")
+_FORWARD = ("spikes", "active", "histogram", "current", "current_squared", "surrogate")
 _BACKWARD = ("grad_spike_squared", "grad_current_squared")
 FORWARD, BACKWARD = frozenset(_FORWARD), frozenset(_BACKWARD)
 BIT = {name: 1 << place for place, name in enumerate(_FORWARD + _BACKWARD)}
+_OF_MEMBRANES = BIT["active"] | BIT["histogram"] | BIT["surrogate"]
 COUNTS = 2  # rows of the table of counts before the histogram
-SUMS = 2
+SUMS = 3  # rows of a forward pass's table of sums
+GRADIENT_SUMS = 2
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def unpack(wanted: int, counts: Tensor, sums: Tensor) -> dict[str, Tensor]:
     """The rows of a forward pass's two tables by name."""
     asked = [name for name in _FORWARD if wanted & BIT[name]]
     rows = {"spikes": (counts, 0), "active": (counts, 1), "current": (sums, 0),
-            "current_squared": (sums, 1)}  # fmt: skip
+            "current_squared": (sums, 1), "surrogate": (sums, 2)}  # fmt: skip
     found = {name: rows[name][0][rows[name][1]] for name in asked if name in rows}
     return found | ({"histogram": counts[COUNTS:].T} if "histogram" in asked else {})
 
@@ -89,7 +92,7 @@ def unpack_gradients(wanted: int, sums: Tensor) -> dict[str, Tensor]:
 def measure(
     x: Tensor, spikes: Tensor, membranes: Callable[[], Iterator[Step]], wanted: int, bins: Bins
 ) -> tuple[Tensor, Tensor]:
-    """The two tables of a forward pass: counts int64 [2 + bins + 2, T], sums float64 [2, T]."""
+    """The two tables of a forward pass: counts int64 [2 + bins + 2, T], sums float64 [3, T]."""
     counts, sums = tables(len(x), bins, x.device)
     if wanted & BIT["spikes"]:
         counts[0] = _flat(spikes).count_nonzero(1)
@@ -97,9 +100,11 @@ def measure(
         sums[0] = _flat(x).to(torch.float64).sum(1)
     if wanted & BIT["current_squared"]:
         sums[1] = _flat(x).to(torch.float64).square().sum(1)
-    for step in membranes() if wanted & (BIT["active"] | BIT["histogram"]) else ():
+    for step in membranes() if wanted & _OF_MEMBRANES else ():
         if wanted & BIT["active"]:
             counts[1, step.t] = step.surrogate.count_nonzero()
+        if wanted & BIT["surrogate"]:
+            sums[2, step.t] = step.surrogate.sum(dtype=torch.float64)
         if wanted & BIT["histogram"]:
             places = bins.place(step.membrane).flatten()
             counts[COUNTS:, step.t] = torch.bincount(places, minlength=bins.count + 2)
@@ -129,7 +134,7 @@ def no_tables(_steps: int, _bins: Bins, device: torch.device) -> tuple[Tensor, T
 
 def gradient_table(wanted: int, steps: int, device: torch.device) -> Tensor:
     """An empty table of a backward pass."""
-    rows = SUMS if wanted else 0
+    rows = GRADIENT_SUMS if wanted else 0
     return torch.zeros(rows, steps, dtype=torch.float64, device=device)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -192,6 +193,60 @@ class SuperSpike(_Scaled):
 
     def primitive(self, x: Tensor) -> Tensor:
         return x / (1 + self.alpha * x.abs())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ByAutograd(Surrogate):
+    """sigma'(x) of any spike function, d function(x) / dx, as PyTorch's autograd finds it.
+
+    For surrogates of other libraries: a surrogate module of SpikingJelly, a `spike_grad` of
+    snnTorch, a threshold of Norse. It runs in the reference backend only. Two of them are equal if
+    they hold the same object, so keep one function for each layer: a rule is never forgotten.
+
+    Args:
+        label: what it is called in messages and records.
+        function: elementwise, from H - V_th to spikes, with a gradient; its own parameters count
+            as constants.
+
+    >>> ByAutograd("tanh", torch.tanh).at(0.0)
+    1.0
+    """
+
+    source: ClassVar[str] = "the function that was given"
+    label: str
+    function: Callable[[Tensor], Tensor]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.label)  # of this one: the class has none
+
+    def derivative_(self, x: Tensor) -> Tensor:
+        return x.copy_(self.derivative(x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            given = x.detach().clone().requires_grad_()
+            spikes = self.function(given)
+            slope = None
+            if spikes.requires_grad:
+                by = torch.ones_like(spikes)
+                (slope,) = torch.autograd.grad(spikes, given, by, allow_unused=True)
+        if slope is None:
+            raise InputError("the surrogate", got=self.label,
+                             wanted="a function that autograd can differentiate")  # fmt: skip
+        return slope
+
+    def primitive(self, x: Tensor) -> Tensor:
+        raise InputError("a surrogate with a primitive", got=self.label,
+                         wanted="one of " + ", ".join(names()))  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByAutograd) and other.function is self.function
+
+    def __hash__(self) -> int:
+        return id(self.function)
+
+    def __repr__(self) -> str:
+        return f"ByAutograd({self.label!r}, {id(self.function):#x})"
 
 
 def names() -> list[str]:

@@ -26,7 +26,7 @@ from snnlens.errors import InputError, SlowBackend
 from snnlens.neuron import equations, statistics
 from snnlens.neuron.equations import RULES, Rule
 from snnlens.neuron.kernels import cpu, reference
-from snnlens.neuron.kernels.layout import dense, like, like_step
+from snnlens.neuron.kernels.layout import dense, like, like_step, nothing
 from snnlens.neuron.statistics import Bins, Statistics
 
 BACKENDS = ("auto", "reference", "cpu", "cuda")
@@ -115,9 +115,7 @@ def _check_membrane(v: Tensor, x: Tensor) -> None:
     wanted = f"{equations.state_dtype(x.dtype)} on {x.device}, shaped {list(x.shape[1:])}"
     got = f"{v.dtype} on {v.device}, shaped {list(v.shape)}"
     if got != wanted:
-        error = InputError("the first membrane", got="", wanted=wanted)
-        error.args = (f"the first membrane must be {wanted}; got {got}",)
-        raise error
+        raise InputError("the first membrane", got=got, wanted=wanted)
 
 
 # --- the operators -------------------------------------------------------------------------------
@@ -194,7 +192,7 @@ def _fake_forward(
 ) -> tuple[Tensor, ...]:
     x = dense(x)
     state = equations.state_dtype(x.dtype)
-    end = like_step(x, state) if wanted & LAST else x.new_empty(0, dtype=state)
+    end = like_step(x, state) if wanted & LAST else nothing(x, state)
     tables = statistics.tables if wanted & FORWARD else statistics.no_tables
     return like(x), end, *tables(len(x), _bins(edges), x.device)
 
@@ -203,7 +201,7 @@ def _fake_backward(
     grad: Tensor, x: Tensor, v: Tensor | None, rate: Tensor | None, key: str, wanted: int
 ) -> tuple[Tensor, ...]:
     x = dense(x)
-    by_rate = x.new_empty(0) if rate is None else torch.empty_like(rate)
+    by_rate = nothing(x) if rate is None else torch.empty_like(rate)
     return like(x), by_rate, statistics.gradient_table(wanted, len(x), x.device)
 
 

@@ -57,12 +57,13 @@ enum { AHEAD = 8, LINE = 64 };       /* rows to fetch ahead, bytes in a line of 
 #define EACH_LANE _Pragma("omp simd") for (int i = 0; i < LANES; i++)
 #define ROW(name) float name[LANES] __attribute__((aligned(LINE)))
 
-/* What `wanted` asks for, and the row of its table that it goes to; in a table a row has T numbers. */
-enum { SPIKES = 1, ACTIVE = 2, HISTOGRAM = 4, CURRENT = 8, CURRENT_SQUARED = 16,
-       GRAD_SPIKE_SQUARED = 32, GRAD_CURRENT_SQUARED = 64, GRAD_RATE = 128 };
-enum { SPIKES_ROW, ACTIVE_ROW, HISTOGRAM_ROW };                /* forward, of counts */
-enum { CURRENT_ROW, CURRENT_SQUARED_ROW };                     /* forward, of sums */
-enum { GRAD_SPIKE_ROW, GRAD_CURRENT_ROW, GRAD_RATE_ROW };      /* backward, of sums */
+/* What `wanted` asks for, and the row of its table that it goes to; in a table a row has T numbers.
+   SLOPE is the statistic `surrogate`. */
+enum { SPIKES = 1, ACTIVE = 2, HISTOGRAM = 4, CURRENT = 8, CURRENT_SQUARED = 16, SLOPE = 32,
+       GRAD_SPIKE_SQUARED = 64, GRAD_CURRENT_SQUARED = 128, GRAD_RATE = 256 };
+enum { SPIKES_ROW, ACTIVE_ROW, HISTOGRAM_ROW };                           /* forward, of counts */
+enum { CURRENT_ROW, CURRENT_SQUARED_ROW, SLOPE_ROW, SUM_ROWS };           /* forward, of sums */
+enum { GRAD_SPIKE_ROW, GRAD_CURRENT_ROW, GRAD_RATE_ROW, GRAD_ROWS };      /* backward, of sums */
 
 typedef struct {
     float threshold, rest, tau;     /* V_th, V_reset; tau, or 1 / tau for RATE */
@@ -80,7 +81,7 @@ typedef struct {
     double lowest, per_bin;         /* the histogram of H: bin k begins at lowest + k / per_bin */
     int64_t bins;
     int64_t *counts;                /* [2 + bins + 2, T]: spikes, active, H below, in each bin, above */
-    double *sums;                   /* [2 or 3, T] */
+    double *sums;                   /* [SUM_ROWS or GRAD_ROWS, T] */
     int32_t wanted, threads, stream;
 } Job;
 
@@ -251,11 +252,12 @@ INLINE void begin(float *v, int64_t at, int n, const Job *j) {
 static NOINLINE void measure(const float *x, const float *h, const float *s, int n, int64_t t,
                              const Job *j, Table table) {
     if (j->wanted & SPIKES) table.counts[SPIKES_ROW * j->steps + t] += nonzero(s, n);
-    if (j->wanted & ACTIVE) {
+    if (j->wanted & (ACTIVE | SLOPE)) {
         const Rule r = j->rule;
         ROW(slope);
         EACH_LANE slope[i] = sigma(h[i] - r.threshold, r);
-        table.counts[ACTIVE_ROW * j->steps + t] += nonzero(slope, n);
+        if (j->wanted & ACTIVE) table.counts[ACTIVE_ROW * j->steps + t] += nonzero(slope, n);
+        if (j->wanted & SLOPE) table.sums[SLOPE_ROW * j->steps + t] += sum(slope, n);
     }
     if (j->wanted & HISTOGRAM) bin(h, n, t, j, table.counts + HISTOGRAM_ROW * j->steps);
     if (j->wanted & CURRENT) table.sums[CURRENT_ROW * j->steps + t] += sum(x, n);
@@ -392,5 +394,8 @@ INLINE int run(const Job *j, int is_backward, int64_t counts, int64_t sums) {
     return failed;
 }
 
-int forward(const Job *job) { return run(job, 0, (2 + job->bins + 2) * job->steps, 2 * job->steps); }
-int backward(const Job *job) { return run(job, 1, 0, 3 * job->steps); }
+int forward(const Job *job) {
+    return run(job, 0, (HISTOGRAM_ROW + job->bins + 2) * job->steps, SUM_ROWS * job->steps);
+}
+
+int backward(const Job *job) { return run(job, 1, 0, GRAD_ROWS * job->steps); }

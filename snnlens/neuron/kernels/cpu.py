@@ -19,7 +19,7 @@ from snnlens.neuron import statistics
 from snnlens.neuron.equations import RULES, Rule
 from snnlens.neuron.kernels import compiler
 from snnlens.neuron.kernels.compiler import NotCompiled
-from snnlens.neuron.kernels.layout import dense, laid_out_as, like, like_step
+from snnlens.neuron.kernels.layout import dense, laid_out_as, like, like_step, nothing
 from snnlens.neuron.kernels.told import GRAD_RATE, STORAGE, constants_of, no_kernel, tau_of
 from snnlens.neuron.statistics import Bins
 
@@ -67,7 +67,7 @@ def forward(
     x, bins, compiled = dense(x), bins or Bins(), _get(rule, x.dtype)
     job = _job(compiled, x, v, rate)
     spikes = like(x)
-    end = like_step(x, torch.float32) if last else torch.empty(0)
+    end = like_step(x, torch.float32) if last else nothing(x, torch.float32)
     tables = statistics.tables if wanted else statistics.no_tables
     counts, sums = tables(x.shape[0], bins, x.device)
     job.out = spikes.data_ptr()
@@ -87,19 +87,17 @@ def backward(
     x, compiled = dense(x), _get(rule, x.dtype)
     grad = laid_out_as(x, grad)
     job = _job(compiled, x, v, rate)
-    grad_x, by_rate = like(x), torch.empty(0)
-    sums = statistics.gradient_table(wanted, x.shape[0], x.device)
+    grad_x, by_rate = like(x), nothing(x)
     job.grad, job.grad_stride, job.out = grad.data_ptr(), grad.stride(0), grad_x.data_ptr()
-    if wanted or rate is not None:
+    rows = statistics.GRADIENT_SUMS
+    table = torch.zeros(rows + 1 if wanted or rate is not None else 0, len(x), dtype=torch.float64)
+    if len(table):
         job.wanted = wanted if rate is None else wanted | GRAD_RATE
-        table = torch.zeros(statistics.SUMS + 1, x.shape[0], dtype=torch.float64)
         job.sums = table.data_ptr()
     _call(compiled.backward, job)
-    if wanted:
-        sums.copy_(table[: statistics.SUMS])
     if rate is not None:
-        by_rate = table[statistics.SUMS].sum().to(rate.dtype)
-    return grad_x, by_rate, sums
+        by_rate = table[rows].sum().to(rate.dtype)
+    return grad_x, by_rate, table[: rows if wanted else 0]
 
 
 def _job(compiled: Compiled, x: Tensor, v: Tensor | None, rate: Tensor | None) -> Job:

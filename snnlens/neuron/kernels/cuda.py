@@ -28,9 +28,9 @@ from triton import knobs
 
 from snnlens.neuron import statistics
 from snnlens.neuron.equations import Rule
-from snnlens.neuron.kernels.layout import dense, laid_out_as, like, like_step
+from snnlens.neuron.kernels.layout import dense, laid_out_as, like, like_step, nothing
 from snnlens.neuron.kernels.told import GRAD_RATE, constants_of, no_kernel, tau_of
-from snnlens.neuron.statistics import BACKWARD, COUNTS, FORWARD, SUMS, Bins, bits
+from snnlens.neuron.statistics import BACKWARD, COUNTS, FORWARD, GRADIENT_SUMS, SUMS, Bins, bits
 
 WARPS = 4
 CHUNK = 16  # steps whose H lies in registers at a time, at most
@@ -38,9 +38,9 @@ BLOCKS = {4: 512, 8: 256, CHUNK: 128}  # neurons of a program, by those steps: n
 
 # The row of its table that a statistic goes to.
 SPIKES_ROW, ACTIVE_ROW, COUNT_ROWS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(COUNTS)
-CURRENT_ROW, CURRENT_SQUARED_ROW = tl.constexpr(0), tl.constexpr(1)
+CURRENT_ROW, CURRENT_SQUARED_ROW, SLOPE_ROW = (tl.constexpr(row) for row in range(3))
 GRAD_SPIKE_ROW, GRAD_CURRENT_ROW, GRAD_RATE_ROW = (tl.constexpr(row) for row in range(3))
-FORWARD_ROWS, BACKWARD_ROWS = tl.constexpr(SUMS), tl.constexpr(SUMS + 1)
+FORWARD_ROWS, BACKWARD_ROWS = tl.constexpr(SUMS), tl.constexpr(GRADIENT_SUMS + 1)
 
 
 class Wanted(NamedTuple):
@@ -51,6 +51,7 @@ class Wanted(NamedTuple):
     histogram: bool
     current: bool
     current_squared: bool
+    surrogate: bool
     grad_spike_squared: bool
     grad_current_squared: bool
     grad_rate: bool
@@ -221,9 +222,12 @@ def measure(x, h, s, t, inside, j, code: tl.constexpr):
     """The statistics of one step of the forward pass."""
     if code.wanted.spikes:
         note(j.counts, SPIKES_ROW, t, nonzero(s, inside), COUNT_ROWS, j)
-    if code.wanted.active:
+    if code.wanted.active or code.wanted.surrogate:
         slope = sigma(h - j.threshold, j, code)
-        note(j.counts, ACTIVE_ROW, t, nonzero(slope, inside), COUNT_ROWS, j)
+        if code.wanted.active:
+            note(j.counts, ACTIVE_ROW, t, nonzero(slope, inside), COUNT_ROWS, j)
+        if code.wanted.surrogate:
+            note(j.sums, SLOPE_ROW, t, total(tl.where(inside, slope, 0.0)), FORWARD_ROWS, j)
     if code.wanted.histogram:
         bin(h, t, inside, j, code)
     if code.wanted.current:
@@ -373,7 +377,7 @@ def forward(
     """Spikes, the last V (empty unless asked for) and the two tables of statistics."""
     x, bins = dense(x), bins or Bins()
     spikes = like(x)
-    end = like_step(x, torch.float32) if last else x.new_empty(0, dtype=torch.float32)
+    end = like_step(x, torch.float32) if last else nothing(x, torch.float32)
     tables = statistics.tables if wanted else statistics.no_tables
     counts, sums = tables(len(x), bins, x.device)
     code = _code(rule, rate, 0, wanted & bits(FORWARD))
@@ -396,7 +400,7 @@ def backward(
     """dL/dX, dL/d(1 / tau) (empty but for PLIF) and the table of statistics."""
     x = dense(x)
     grad = laid_out_as(x, grad)
-    grad_x, by_rate = like(x), torch.empty(0)
+    grad_x, by_rate = like(x), nothing(x)
     sums = statistics.gradient_table(wanted, len(x), x.device)
     code = _code(rule, rate, min(len(x), CHUNK), wanted & bits(BACKWARD))
     job = _job(x, v, rule, rate, grad_x)._replace(grad=grad, grad_stride=grad.stride(0))
@@ -404,12 +408,12 @@ def backward(
         membranes = x.new_empty(triton.cdiv(len(x), CHUNK), job.neurons, dtype=torch.float32)
         job = job._replace(membranes=membranes)
     if wanted or rate is not None:
-        job = job._replace(sums=_partial(job, code, SUMS + 1, torch.float64))
+        job = job._replace(sums=_partial(job, code, GRADIENT_SUMS + 1, torch.float64))
     _run(_backward, job, code)
     if job.sums is not None:
         table = job.sums.sum(0)
-        sums.copy_(table[: len(sums)])
-        by_rate = by_rate if rate is None else table[SUMS].sum().to(rate.dtype)
+        sums = table[: len(sums)]
+        by_rate = by_rate if rate is None else table[GRADIENT_SUMS].sum().to(rate.dtype)
     return grad_x, by_rate, sums
 
 

@@ -26,6 +26,11 @@ def like_step(x: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.empty_strided(x.shape[1:], x.stride()[1:], dtype=dtype, device=x.device)
 
 
+def nothing(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """What stands for a tensor that is not there: empty, with the dtype and device of x."""
+    return x.new_empty(0, dtype=dtype)
+
+
 def laid_out_as(x: Tensor, y: Tensor) -> Tensor:
     """y, its steps in the order in memory of a dense x; a copy only where they are not."""
     return y if y.stride()[1:] == x.stride()[1:] else like(x).copy_(y)

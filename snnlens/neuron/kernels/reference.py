@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from snnlens.neuron import equations, statistics
 from snnlens.neuron.equations import Rule
-from snnlens.neuron.kernels.layout import dense
+from snnlens.neuron.kernels.layout import dense, nothing
 from snnlens.neuron.statistics import Bins
 
 
@@ -26,7 +25,7 @@ def forward(
         tables = statistics.measure(x, spikes, membranes, wanted, bins or Bins())
     else:
         tables = statistics.no_tables(len(x), Bins(), x.device)
-    return spikes, end if last else end.new_empty(0), *tables
+    return spikes, end if last else nothing(end), *tables
 
 
 def backward(
@@ -37,4 +36,4 @@ def backward(
     v = equations.start(x, rule) if v is None else v
     grad_x, by_rate = equations.backward(grad, x, v, rule, rate)
     sums = statistics.measure_gradients(grad, grad_x, wanted)
-    return grad_x, torch.empty(0) if by_rate is None else by_rate, sums
+    return grad_x, nothing(x) if by_rate is None else by_rate, sums

@@ -15,12 +15,13 @@ CHECK = Energy()
 N, T = 10, 4
 
 
-def run(events: float, **facts: Any) -> Record:
-    """An image through 100 MACs, then 1000 MACs of spikes; per sample and step."""
+def run(events: float, *, shown: int = T, **facts: Any) -> Record:
+    """An image through 100 MACs, `shown` times, then 1000 MACs of spikes in each step."""
     record = made(layers(0.2), **({"samples": N, "time_steps": T} | facts))
-    columns = ["events", "macs", "spikes_as_counts", "bit_serial", "non_integer"]
-    rows = [[100 * N * T, 100 * N * T, 0, 0, 7], [events * N * T, 1000 * N * T, events * N * T,
-                                                 events * N * T, 0]]  # fmt: skip
+    columns = ["events", "macs", "spikes_as_counts", "bit_serial", "non_integer", "items"]
+    image, spikes = N * shown, events * N * T
+    rows = [[100 * image, 100 * image, 0, 0, 7, image],
+            [spikes, 1000 * N * T, spikes, spikes, 0, N * T]]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns).assign(network="net", site=["conv", "fc"])
     record.tables["synaptic_operations"] = table
     record.schemas["synaptic_operations"] = Schema((), {}, {})
@@ -38,6 +39,10 @@ def test_by_hand(events: float, *, issue: bool) -> None:
     spiking, dense = by_hand(events)
     assert (spiking > dense) is issue
     assert passes(CHECK, run(events)) is not issue
+
+
+def test_an_image_shown_once_costs_what_one_shown_at_every_step_does() -> None:
+    assert only(CHECK, run(2000, shown=1)).evidence == only(CHECK, run(2000)).evidence
 
 
 def test_it_is_a_note_with_both_numbers() -> None:

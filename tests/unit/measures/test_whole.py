@@ -207,4 +207,4 @@ def test_measure_says_what_is_missing() -> None:
 
 def test_names_are_the_functions() -> None:
     assert all(getattr(whole, name) is function for name, function in WHOLE.items())
-    assert len(WHOLE) == 8
+    assert len(WHOLE) == 9

@@ -106,6 +106,28 @@ def test_lean_leaves_an_output_that_was_changed_in_place_alone() -> None:
     assert torch.equal(*grads)  # type: ignore[arg-type]
 
 
+def test_checkpointed_gives_a_blocks_own_forward_back() -> None:
+    """Somebody had wrapped a block; it may also be named twice."""
+    blocks = [nn.Linear(3, 3), nn.Linear(3, 3)]
+    calls = []
+
+    def own(x: Tensor) -> Tensor:
+        calls.append(x)
+        return nn.Linear.forward(blocks[0], x) * 2
+
+    blocks[0].forward = own  # type: ignore[method-assign]
+    x = torch.randn(2, 3, requires_grad=True)
+    with memory.checkpointed([*blocks, blocks[0]]):
+        blocks[1](blocks[0](x)).sum().backward()
+    assert len(calls) > 1  # once more in the backward pass
+    with pytest.raises(RuntimeError, match="shapes"), memory.checkpointed(blocks):
+        blocks[0](torch.zeros(2, 5))
+    assert vars(blocks[0])["forward"] is own
+    assert "forward" not in vars(blocks[1])
+    blocks[0](x)
+    assert calls[-1] is x
+
+
 def test_lean_of_a_view_of_part_of_an_output() -> None:
     norm, neuron = nn.BatchNorm1d(4), IF(0.3)
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))

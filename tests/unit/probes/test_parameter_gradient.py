@@ -60,3 +60,26 @@ def test_zero_init_branches_get_no_gradient_and_frozen_ones_no_row() -> None:
     assert norms["layer1.0.conv1.weight"] == norms["layer1.0.conv2.weight"] == 0
     assert norms["layer1.0.bn2.weight"] > 0
     assert norms["conv1.weight"] > 0
+
+
+def test_beside_the_weights() -> None:
+    """||g|| / ||W|| of root mean squares over batches, the weights as each pass had them."""
+    model = brute.small("sew", "add")
+    torch.nn.init.zeros_(model.fc.bias)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    gradients: dict[str, float] = {}
+    weights: dict[str, float] = {}
+    with Recorder(model, [ParameterGradient()]) as recorder:
+        for seed in (1, 2):
+            model.zero_grad()
+            brute.loss(model, brute.batch(seed=seed)).backward()
+            for name, p in model.named_parameters():
+                gradients[name] = gradients.get(name, 0) + _norms(model)[name] ** 2
+                weights[name] = weights.get(name, 0) + float(p.detach().double().norm()) ** 2
+            optimizer.step()
+            torch.nn.init.zeros_(model.fc.bias)
+    frame = recorder.frame().set_index("site")
+    assert math.isnan(frame.loc["fc.bias", "gradient_to_weight"])
+    for name in set(gradients) - {"fc.bias"}:
+        ratio = math.sqrt(gradients[name] / weights[name])
+        assert frame.loc[name, "gradient_to_weight"] == pytest.approx(ratio, rel=1e-12, abs=0)

@@ -1,4 +1,4 @@
-"""Rules and inputs that the tests of every kernel share."""
+"""Rules, inputs and the comparison that the tests of every kernel share."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from snnlens.neuron import statistics
 from snnlens.neuron.equations import Rule, state_dtype
-from snnlens.neuron.surrogate import (
-    ATan,
-    Constant,
-    Rectangular,
-    Sigmoid,
-    SuperSpike,
-    Surrogate,
-    Triangular,
-)
+from snnlens.neuron.kernels import reference
+from snnlens.neuron.statistics import Bins
+from snnlens.neuron.surrogate import Sigmoid, Surrogate, by_name
 
+FORWARD = statistics.bits(statistics.FORWARD)
+BACKWARD = statistics.bits(statistics.BACKWARD)
 CHARGES: list[dict[str, Any]] = [
     {"charge": "if"},
     {"charge": "lif", "tau_steps": 3.3, "decay_input": True},  # divided
@@ -29,7 +26,8 @@ CHARGES: list[dict[str, Any]] = [
     {"charge": "plif", "decay_input": False},
 ]
 SURROGATES: list[Surrogate] = [
-    ATan(), Constant(), Rectangular(0.7), Sigmoid(), SuperSpike(3.0), Triangular(0.6),
+    by_name("atan"), by_name("constant"), by_name("rectangular", 0.7), by_name("sigmoid"),
+    by_name("superspike", 3.0), by_name("triangular", 0.6),
 ]  # fmt: skip
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
@@ -114,3 +112,67 @@ SHAPES = st.one_of(
               st.integers(1, 9)),
     st.just((3, 20_001)),  # more than two blocks
 )  # fmt: skip
+
+
+def same(x: Tensor, y: Tensor) -> bool:
+    """Equal to the bit where they are numbers, and not numbers in the same places."""
+    return x.dtype == y.dtype and torch.equal(x.nan_to_num(7.5), y.nan_to_num(7.5))
+
+
+def check(kernel: Any, rule: Rule, x: Tensor, grad: Tensor, v: Tensor | None, bins: Bins) -> None:
+    """Both passes of a kernel against the reference, with every statistic."""
+    assert not kernel.why_not(x, rule)
+    _check_forward(kernel, rule, x, v, bins)
+    _check_backward(kernel, rule, x, grad, v)
+
+
+def _check_forward(kernel: Any, rule: Rule, x: Tensor, v: Tensor | None, bins: Bins) -> None:
+    options: dict[str, Any] = {"wanted": FORWARD, "bins": bins, "last": True}
+    spikes, end, counts, sums = kernel.forward(x, v, rule, rate_of(rule), **options)
+    slow = reference.forward(x, v, rule, rate_of(rule), **options)
+    assert same(spikes, slow[0])
+    assert same(end, slow[1])
+    is_sigmoid = isinstance(rule.surrogate, Sigmoid)
+    # sigma' > 0 for |y| up to 87 or 103 in the two ways to write the sigmoid
+    exact = [0, *range(2, len(counts))] if is_sigmoid else slice(None)
+    assert torch.equal(counts[exact], slow[2][exact])
+    assert sums.shape == slow[3].shape == (3, len(x))
+    # the same float32 numbers, added in float64 in another order
+    assert torch.allclose(sums[:2], slow[3][:2], rtol=1e-12, atol=0)
+    # sigma' > 0: its sum is off by no more than each term is, a few units in the last place
+    rtol, atol = (16 * torch.finfo(torch.float32).eps, 1e-30) if is_sigmoid else (1e-12, 0.0)
+    assert torch.allclose(sums[2], slow[3][2], rtol=rtol, atol=atol)
+
+
+def _check_backward(kernel: Any, rule: Rule, x: Tensor, grad: Tensor, v: Tensor | None) -> None:
+    rate = rate_of(rule)
+    by_x, by_rate, sums = kernel.backward(grad, x, v, rule, rate, wanted=BACKWARD)
+    want_x, want_rate, want_sums = reference.backward(grad, x, v, rule, rate, wanted=BACKWARD)
+    close(by_x, want_x, rule)
+    assert (by_rate.shape, by_rate.dtype) == (want_rate.shape, want_rate.dtype)
+    # float32 sums in float64 of products that agree to the bit but for the sigmoid's exp
+    scale = float(want_x.double().abs().sum()) + 1
+    assert torch.allclose(by_rate, want_rate, rtol=2e-6, atol=1e-6 * scale)
+    assert sums.shape == want_sums.shape == (2, len(x))
+    assert torch.allclose(sums[0], want_sums[0], rtol=1e-12, atol=0)
+    brute = by_x.double().square().unsqueeze(-1).flatten(1).sum(1)
+    assert torch.allclose(sums[1], brute, rtol=1e-12, atol=0)
+
+
+def close(got: Tensor, want: Tensor, rule: Rule) -> None:
+    """To the bit, but for the sigmoid, whose exp is our own: a few units in the last place."""
+    assert (got.dtype, got.shape) == (want.dtype, want.shape)
+    if not got.numel():
+        return
+    assert _step_strides(got) == _step_strides(want)
+    if not isinstance(rule.surrogate, Sigmoid):
+        assert same(got, want)
+        return
+    eps = max(torch.finfo(got.dtype).eps, 16 * torch.finfo(torch.float32).eps)
+    largest = float(want.double().abs().max())
+    assert float((got.double() - want.double()).abs().max()) <= eps * largest
+
+
+def _step_strides(x: Tensor) -> list[int]:
+    """The layout of a step; of an axis of length 1 the stride means nothing."""
+    return [s for s, n in zip(x.stride()[1:], x.shape[1:], strict=True) if n > 1]

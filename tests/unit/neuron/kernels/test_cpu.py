@@ -9,25 +9,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from snnlens.neuron import statistics
 from snnlens.neuron.equations import Rule
 from snnlens.neuron.kernels import cpu, reference
 from snnlens.neuron.statistics import Bins
-from snnlens.neuron.surrogate import Sigmoid
 from tests.unit.neuron.kernels.rules import (
+    BACKWARD,
+    FORWARD,
     LAYOUTS,
     SHAPES,
+    check,
     every_rule,
     numbers,
     pairwise_rules,
     rate_of,
+    same,
 )
 
 BINS = Bins(lowest=-1.0, width=0.125, count=24)
-FORWARD = statistics.bits(statistics.FORWARD)
-BACKWARD = statistics.bits(statistics.BACKWARD)
 
 
 @pytest.fixture(autouse=True)
@@ -37,45 +37,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def same(x: Tensor, y: Tensor) -> bool:
-    """Equal to the bit where they are numbers, and not numbers in the same places."""
-    return x.dtype == y.dtype and torch.equal(x.nan_to_num(7.5), y.nan_to_num(7.5))
-
-
-def check(rule: Rule, x: Tensor, grad: Tensor, v: Tensor | None) -> None:
-    rate = rate_of(rule)
-    assert not cpu.why_not(x, rule)
-    fast = cpu.forward(x, v, rule, rate, wanted=FORWARD, bins=BINS, last=True)
-    slow = reference.forward(x, v, rule, rate, wanted=FORWARD, bins=BINS, last=True)
-    assert same(fast[0], slow[0])
-    assert same(fast[1], slow[1])
-    # sigma' > 0 for |y| up to 87 or 103 in the two ways to write the sigmoid
-    exact = [0, *range(2, len(fast[2]))] if isinstance(rule.surrogate, Sigmoid) else slice(None)
-    assert torch.equal(fast[2][exact], slow[2][exact])
-    assert torch.allclose(fast[3], slow[3], rtol=1e-12, atol=0)
-    by_x, by_rate, sums = cpu.backward(grad, x, v, rule, rate, wanted=BACKWARD)
-    want_x, want_rate, want_sums = reference.backward(grad, x, v, rule, rate, wanted=BACKWARD)
-    close(by_x, want_x, rule)
-    assert by_rate.shape == want_rate.shape
-    # float32 sums in float64 of products that agree to the bit but for the sigmoid's exp
-    scale = float(want_x.double().abs().sum()) + 1
-    assert torch.allclose(by_rate, want_rate, rtol=2e-6, atol=1e-6 * scale)
-    assert torch.allclose(sums[0], want_sums[0], rtol=1e-12, atol=0)
-    brute = by_x.double().square().unsqueeze(-1).flatten(1).sum(1)
-    assert torch.allclose(sums[1], brute, rtol=1e-12, atol=0)
-
-
-def close(got: Tensor, want: Tensor, rule: Rule) -> None:
-    """To the bit, but for the sigmoid, whose exp is our own: a few units in the last place."""
-    assert got.dtype == want.dtype
-    if not isinstance(rule.surrogate, Sigmoid):
-        assert same(got, want)
-        return
-    eps = max(torch.finfo(got.dtype).eps, 16 * torch.finfo(torch.float32).eps)
-    largest = float(want.double().abs().max()) if want.numel() else 0.0
-    assert float((got.double() - want.double()).abs().max() if got.numel() else 0) <= eps * largest
-
-
 @pytest.mark.parametrize(("rule", "dtype"), pairwise_rules(), ids=lambda a: str(a)[:60])
 @pytest.mark.parametrize("shape", [(1, 5), (4, 128), (9, 130), (17, 3, 5, 7, 4)], ids=str)
 @pytest.mark.parametrize("ties", [False, True])
@@ -83,8 +44,8 @@ def test_equals_the_reference(
     rule: Rule, dtype: torch.dtype, shape: tuple[int, ...], ties: bool
 ) -> None:
     x, grad, v = numbers(shape, 1, dtype, ties=ties)
-    check(rule, x, grad, v)
-    check(rule, x, grad, None)
+    check(cpu, rule, x, grad, v, BINS)
+    check(cpu, rule, x, grad, None, BINS)
 
 
 @pytest.mark.slow
@@ -92,7 +53,7 @@ def test_equals_the_reference(
 def test_equals_the_reference_with_every_option(rule: Rule, dtype: torch.dtype) -> None:
     for ties in (False, True):
         x, grad, v = numbers((9, 1003), 2, dtype, ties=ties)
-        check(rule, x, grad, v)
+        check(cpu, rule, x, grad, v, BINS)
 
 
 @settings(max_examples=200, deadline=None)
@@ -108,7 +69,7 @@ def test_any_shape_and_stride(
     torch.set_num_threads(threads)
     rule, dtype = case
     x, grad, v = numbers(shape, seed, dtype, ties=ties)
-    check(rule, LAYOUTS[layout](x), LAYOUTS[grad_layout](grad), None if rest else v)
+    check(cpu, rule, LAYOUTS[layout](x), LAYOUTS[grad_layout](grad), None if rest else v, BINS)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

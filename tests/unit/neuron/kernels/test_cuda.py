@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from snnlens.neuron import statistics
 from snnlens.neuron.equations import Rule
@@ -28,19 +27,21 @@ from snnlens.neuron.kernels import cpu, reference
 from snnlens.neuron.statistics import Bins
 from snnlens.neuron.surrogate import ATan, Sigmoid
 from tests.unit.neuron.kernels.rules import (
+    BACKWARD,
     CHARGES,
     DTYPES,
+    FORWARD,
     LAYOUTS,
     SURROGATES,
+    check,
     numbers,
     pairwise_rules,
     rate_of,
+    same,
 )
 
 pytestmark = pytest.mark.triton
 BINS = Bins(lowest=-1.1, width=0.15, count=24)  # no edge is a float32
-FORWARD = statistics.bits(statistics.FORWARD)
-BACKWARD = statistics.bits(statistics.BACKWARD)
 
 # --- in the interpreter ---------------------------------------------------------------------------
 
@@ -65,47 +66,6 @@ def _cuda(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return cuda
 
 
-def same(x: Tensor, y: Tensor) -> bool:
-    """Equal to the bit where they are numbers, and not numbers in the same places."""
-    return x.dtype == y.dtype and torch.equal(x.nan_to_num(7.5), y.nan_to_num(7.5))
-
-
-def check(cuda: ModuleType, rule: Rule, x: Tensor, grad: Tensor, v: Tensor | None) -> None:
-    rate = rate_of(rule)
-    assert not cuda.why_not(x, rule)
-    fast = cuda.forward(x, v, rule, rate, wanted=FORWARD, bins=BINS, last=True)
-    slow = reference.forward(x, v, rule, rate, wanted=FORWARD, bins=BINS, last=True)
-    assert same(fast[0], slow[0])
-    assert same(fast[1], slow[1])
-    # sigma' > 0 for |y| up to 87 or 103 in the two ways to write the sigmoid
-    exact = [0, *range(2, len(fast[2]))] if isinstance(rule.surrogate, Sigmoid) else slice(None)
-    assert torch.equal(fast[2][exact], slow[2][exact])
-    assert torch.allclose(fast[3], slow[3], rtol=1e-12, atol=0)
-    got = cuda.backward(grad, x, v, rule, rate, wanted=BACKWARD)
-    want = reference.backward(grad, x, v, rule, rate, wanted=BACKWARD)
-    close(got[0], want[0], rule)
-    assert got[1].shape == want[1].shape
-    # float32 sums in float64 of products that agree to the bit but for the sigmoid's exp
-    scale = float(want[0].double().abs().sum()) + 1
-    assert torch.allclose(got[1], want[1], rtol=2e-6, atol=1e-6 * scale)
-    assert torch.allclose(got[2][0], want[2][0], rtol=1e-12, atol=0)
-    brute = got[0].double().square().unsqueeze(-1).flatten(1).sum(1)
-    assert torch.allclose(got[2][1], brute, rtol=1e-12, atol=0)
-
-
-def close(got: Tensor, want: Tensor, rule: Rule) -> None:
-    """To the bit, but for the sigmoid, whose exp is our own: a few units in the last place."""
-    assert got.dtype == want.dtype
-    assert got.stride()[1:] == want.stride()[1:]
-    if not isinstance(rule.surrogate, Sigmoid):
-        assert same(got, want)
-        return
-    eps = max(torch.finfo(got.dtype).eps, 16 * torch.finfo(torch.float32).eps)
-    assert float((got.double() - want.double()).abs().max()) <= eps * float(
-        want.double().abs().max()
-    )
-
-
 # One step; two programs forward; a chunk and one step; two chunks and one step, in two layouts.
 RUNS = [((1, 5), "_as_it_is"), ((4, 600), "_as_it_is"), ((17, 130), "_repeated"),
         ((33, 2, 3, 4, 5), "_channels_last")]  # fmt: skip
@@ -118,15 +78,15 @@ def test_equals_the_reference(
 ) -> None:
     x, grad, v = numbers(shape, 1, dtype, ties=len(shape) == 2)
     change = LAYOUTS[layout]
-    check(cuda, rule, change(x), grad, v if shape[0] % 2 else None)
+    check(cuda, rule, change(x), grad, v if shape[0] % 2 else None, BINS)
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 def test_any_stride(cuda: ModuleType, layout: str) -> None:
     for case in ({}, {"charge": "plif", "detach_reset": False}):
         x, grad, v = numbers((5, 2, 3, 4, 5), 2, torch.float32, ties=True)
-        check(cuda, Rule(**case), LAYOUTS[layout](x), grad, v)
-        check(cuda, Rule(**case), x, LAYOUTS[layout](grad), v)
+        check(cuda, Rule(**case), LAYOUTS[layout](x), grad, v, BINS)
+        check(cuda, Rule(**case), x, LAYOUTS[layout](grad), v, BINS)
 
 
 def test_nothing_to_do(cuda: ModuleType) -> None:
@@ -168,7 +128,7 @@ def test_only_what_is_asked_for_is_summed(cuda: ModuleType) -> None:
     x, grad, _ = numbers((3, 40), 5, torch.float32, ties=False)
     _, _, every, sums = cuda.forward(x, None, Rule(), None, wanted=FORWARD, bins=BINS)
     rows = {"spikes": every[:1], "active": every[1:2], "histogram": every[2:],
-            "current": sums[:1], "current_squared": sums[1:]}  # fmt: skip
+            "current": sums[:1], "current_squared": sums[1:2], "surrogate": sums[2:]}  # fmt: skip
     for name, row in rows.items():
         bit = statistics.BIT[name]
         _, end, *tables = cuda.forward(x, None, Rule(), None, wanted=bit, bins=BINS)

@@ -9,8 +9,18 @@ import torch
 
 from snnlens.neuron.equations import Rule
 from snnlens.neuron.kernels import reference
-from tests.unit.neuron.kernels.rules import LAYOUTS, every_rule, numbers, rate_of
-from tests.unit.neuron.kernels.test_cuda import BACKWARD, BINS, FORWARD, check, close, same
+from tests.unit.neuron.kernels.rules import (
+    BACKWARD,
+    FORWARD,
+    LAYOUTS,
+    check,
+    close,
+    every_rule,
+    numbers,
+    rate_of,
+    same,
+)
+from tests.unit.neuron.kernels.test_cuda import BINS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
@@ -50,7 +60,7 @@ def test_equals_the_reference_with_every_option(
 ) -> None:
     for steps, ties in ((4, True), (7, False), (37, False)):
         x, grad, v = numbers((steps, 1003), 2, dtype, ties=ties)
-        check(OnDevice(cuda), rule, x, grad, v)
+        check(OnDevice(cuda), rule, x, grad, v, BINS)
 
 
 @pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"_repeated"}))  # .cuda() unfolds it
@@ -58,8 +68,8 @@ def test_any_stride(cuda: ModuleType, layout: str) -> None:
     rule = Rule("plif", detach_reset=False)
     for steps in (5, 40):
         x, grad, v = numbers((steps, 2, 3, 17, 19), 2, torch.float32, ties=True)
-        check(OnDevice(cuda), rule, LAYOUTS[layout](x), grad, v)
-        check(OnDevice(cuda), rule, x, LAYOUTS[layout](grad), v)
+        check(OnDevice(cuda), rule, LAYOUTS[layout](x), grad, v, BINS)
+        check(OnDevice(cuda), rule, x, LAYOUTS[layout](grad), v, BINS)
 
 
 def test_a_repeated_step(cuda: ModuleType) -> None:
