@@ -137,9 +137,7 @@ def checkup(
     """
     experiment = registry.module("experiments", "checkup")
     params = parameters("checkup", {"model": type(model).__name__, **options})
-    return analyse("checkup", experiment.of(
-        model, x, y, params, loss=loss, adapters=_own(spiking)
-    ))
+    return analyse("checkup", experiment.of(model, x, y, params, loss=loss, adapters=_own(spiking)))
 
 
 def _probes(probes: Sequence[str | Probe]) -> list[Any]:

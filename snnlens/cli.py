@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 import sys
+import textwrap
 import time
 import traceback
 import warnings
@@ -25,7 +26,7 @@ from snnlens.errors import InputError, SlowBackend, SnnlensError
 
 INTERRUPTED = 130
 FAIL_ON = ("never", "note", "warning", "error")
-PANELS = {"report": "Runs", "list": "About", "doctor": "About"}
+QUESTIONS, YOUR_MODEL = "Questions", "Your model"  # of --help, in this order
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,6 +49,7 @@ def _outcome(error: BaseException) -> int:
     """The exit code of an error, after its one line."""
     kind = type(error).__name__
     if isinstance(error, SnnlensError):
+        sys.stderr.write(getattr(error, "traceback", ""))  # of the user's own code
         return _say(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt) or kind == "Abort":  # typer turns Ctrl-C into Abort
         return _say("interrupted; nothing was written", INTERRUPTED)
@@ -87,14 +89,14 @@ class _Commands(TyperGroup):
     """Questions are found by file name: --help imports none of them, a call imports its own."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*registry.listing("experiments"), *super().list_commands(ctx)]
+        return [*sorted(registry.listing("experiments"), key=_panel), *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         questions = registry.listing("experiments")
         if cmd_name not in questions:
             return super().get_command(ctx, cmd_name)
         stub = TyperCommand(cmd_name, help=questions[cmd_name], short_help=questions[cmd_name])
-        stub.rich_help_panel = "Questions"
+        stub.rich_help_panel = _panel(cmd_name)
         return stub
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -105,6 +107,12 @@ class _Commands(TyperGroup):
         if name in registry.listing("experiments"):
             command = _question(name)
         return name, command, rest
+
+
+def _panel(question: str) -> str:
+    """Where --help shows a question: the PANEL that its file names, read without importing it."""
+    source = (registry.PACKAGE / "experiments" / f"{question}.py").read_text(encoding="utf-8")
+    return YOUR_MODEL if f'\nPANEL = "{YOUR_MODEL}"\n' in source else QUESTIONS
 
 
 app = typer.Typer(
@@ -157,12 +165,12 @@ def report(
 
 @app.command("list", rich_help_panel="About")
 def list_plugins() -> None:
-    """List the questions, probes, analyses, checks and kinds of data, and the runs in ./runs."""
+    """List the questions, probes, checks, adapters and kinds of data, and the runs in ./runs."""
     from snnlens.data import specs
 
     for title, kind in (
         ("Questions", "experiments"), ("Analyses", "analysis"),
-        ("Probes", "probes"), ("Checks", "checks"),
+        ("Probes", "probes"), ("Checks", "checks"), ("Adapters", "adapters"),
     ):  # fmt: skip
         typer.echo(title)
         for name, line in registry.listing(kind).items():
@@ -172,6 +180,47 @@ def list_plugins() -> None:
     typer.echo("Runs in ./runs" + ("" if runs else "\n  none"))
     for run in runs:
         typer.echo(f"  {run}")
+
+
+@app.command(rich_help_panel="About")
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="SNL302, or nothing: list the codes.")
+    ] = None,
+) -> None:
+    """Say what a finding's code means, its formula and thresholds, and what to try."""
+    checks = {c.code: c for n in registry.listing("checks") if (c := registry.plugin("checks", n))}
+    if code is None:
+        for known in sorted(checks):
+            typer.echo(f"{known}  {checks[known].title}")
+    elif code.upper() not in checks:
+        raise InputError("CODE", got=code, wanted="one of " + ", ".join(sorted(checks)))
+    else:
+        typer.echo(_explained(checks[code.upper()]))
+
+
+def _explained(check: Any) -> str:
+    """A check's facts for a person, each under its headline."""
+    sections = {
+        "What it means": [check.why],
+        "Formula": [check.formula, inspect.cleandoc(check.__doc__)],
+        "Thresholds": [f"{name}: {text}" for name, text in check.thresholds.items()] or ["none"],
+        "What to try": [check.next],
+        "Reference": [check.reference],
+    }
+    lines = [f"{check.code}  {check.title}"]
+    for headline, texts in sections.items():
+        lines += ["", headline]
+        for text in texts:
+            lines += _wrapped(text, "    " if headline == "Thresholds" else "  ")
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, rest: str) -> list[str]:
+    """Lines for a person, no word of the formulas cut; `rest` comes before all but the first."""
+    return textwrap.wrap(
+        text, 88, initial_indent="  ", subsequent_indent=rest, break_on_hyphens=False
+    )
 
 
 @app.command(rich_help_panel="About")
@@ -193,8 +242,9 @@ def _question(name: str) -> Any:
         return _answer(name, given, **options)
 
     parameters = [_option(field, spec) for field, spec in fields.items()]
-    call.__signature__ = inspect.Signature(parameters + _common())  # type: ignore[attr-defined]
-    call.__annotations__ = {p.name: p.annotation for p in parameters + _common()}
+    parameters += _common("--folder" if "output" in fields else "--output")
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
     call.__doc__ = f"{registry.listing('experiments')[name]}\n\n{experiment.Params.__doc__}"
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     single.command(name)(call)
@@ -203,6 +253,8 @@ def _question(name: str) -> Any:
 
 def _option(name: str, spec: Any) -> inspect.Parameter:
     """Every option is text here; Params judges it, so that each mistake has one wording."""
+    if (spec.json_schema_extra or {}).get("argument"):
+        return _argument(name, spec)
     default = spec.default
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     text = spec.description + ("" if default is None else f" [default: {shown}]")
@@ -211,15 +263,24 @@ def _option(name: str, spec: Any) -> inspect.Parameter:
     return _keyword(name, str | None, option, None)
 
 
+def _argument(name: str, spec: Any) -> inspect.Parameter:
+    """A field that is given by its place: MODEL."""
+    text = spec.description.replace("[", r"\[")
+    argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
+    default = inspect.Parameter.empty if spec.is_required() else None
+    return _keyword(name, str if spec.is_required() else str | None, argument, default)
+
+
 def _metavar(spec: Any) -> str:
     kind = spec.annotation
     return {int: "N", float: "X", bool: "yes|no"}.get(kind, "TEXT")
 
 
-def _common() -> list[inspect.Parameter]:
+def _common(folder: str) -> list[inspect.Parameter]:
+    """The options that are no parameters; `--output` may be one: INDEX of a model's outputs."""
     option = typer.Option
     return [
-        _keyword("output", Path | None, option("-o", "--output", help="the run folder "
+        _keyword("folder", Path | None, option("-o", folder, help="the run folder "
                  r"\[default: runs/<command>-<time>]"), None),
         _keyword("force", bool, option("--force", help="replace an older run"), False),
         _keyword("as_json", bool, option("--json", help="one JSON object on stdout"), False),
@@ -239,7 +300,7 @@ def _answer(
     question: str,
     given: dict[str, Any],
     *,
-    output: Path | None,
+    folder: Path | None,
     force: bool,
     as_json: bool,
     fail_on: str,
@@ -251,7 +312,7 @@ def _answer(
 
     if fail_on not in FAIL_ON:
         raise InputError("--fail-on", got=fail_on, wanted="never, note, warning or error")
-    folder = output or Path("runs") / f"{question}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = folder or Path("runs") / f"{question}-{time.strftime('%Y%m%d-%H%M%S')}"
     with _progress(quiet) as progress:
         result = api.answer(question, folder, force=force, progress=progress, **given)
     if as_json:

@@ -48,10 +48,10 @@ class Energy(Check):
     def judge(self, seen: Seen) -> Iterator[Finding]:
         samples, steps = _size(seen)
         layers, items = _layers(seen), seen.table("synaptic_operations")["items"]
-        dense = [x.macs / n for x, n in zip(layers, items, strict=True)]  # of one pass
-        once = replace(layers[0], macs=dense[0] * samples)  # an image is convolved once
+        macs = [x.macs / n for x, n in zip(layers, items, strict=True)]  # of one pass
+        once = replace(layers[0], macs=macs[0] * samples)  # an image is convolved once
         spiking = energy.counted([once, *layers[1:]], samples=samples)
-        dense = energy.ann(dense)
+        dense = energy.ann(macs)
         if spiking.picojoules > dense.picojoules:
             yield self.finding("note", None, (
                 f"{seen.name}: {spiking.millijoules:.3g} mJ per sample ({spiking.additions:.3g} "

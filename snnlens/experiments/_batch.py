@@ -227,6 +227,6 @@ def shape_of(x: Tensor) -> str:
 def _fingerprint(inputs: Sequence[Tensor], y: Tensor | None) -> str:
     digest = hashlib.sha256()
     for _, value in _named(inputs, y):
-        flat = value.detach().cpu().contiguous().reshape(-1)
+        flat = value.detach().cpu().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()

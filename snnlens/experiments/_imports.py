@@ -122,8 +122,10 @@ def is_pickle(path: Path) -> bool:
     False
     """
     with path.open("rb") as file:
-        head = file.read(2)
-    if head[:1] == b"\x80" and head[1:] <= b"\x05":  # protocols 2 to 5
+        head = file.read(9)
+    # safetensors begins with the length of its JSON header, which may look like a pickle's head
+    is_safetensors = head[4:] == b"\0\0\0\0{"
+    if head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5" and not is_safetensors:  # its protocol
         return True
     if not zipfile.is_zipfile(path):
         return False

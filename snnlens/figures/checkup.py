@@ -51,7 +51,8 @@ def _rate(ax: Axes, rows: pd.DataFrame) -> None:
     highest = [rates]
     if silent.any():
         ax.plot(rows["layer"][silent], rates[silent], "o", color=style.VERMILION,
-                markersize=style.MEASURED_SIZE + 1.2, clip_on=False, label="silent layer")  # fmt: skip
+                markersize=style.MEASURED_SIZE + 1.2, clip_on=False,
+                label="silent layer")  # fmt: skip
     if "silent_share" in rows:
         highest.append(rows["silent_share"].to_numpy(float))
         ax.bar(rows["layer"], rows["silent_share"].to_numpy(float), color=style.GRID, width=0.82,
@@ -116,8 +117,10 @@ def _name_layers(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_xlim(-0.7, float(rows["layer"].max()) + 0.7)
     if len(rows) <= NAMED:
         short = rows["site"].str.len().max() * len(rows) < 90
-        turned = {} if short else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-        ax.set_xticks(rows["layer"], rows["site"], **turned)
+        ax.set_xticks(rows["layer"], rows["site"])
+        if not short:
+            for label in ax.get_xticklabels():
+                label.set(rotation=40, ha="right", rotation_mode="anchor")
         ax.set_xlabel("spiking layer (input on the left)")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

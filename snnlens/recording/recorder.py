@@ -237,7 +237,8 @@ class Recorder:
         if site.role in LAYERS:
             self._hold(module.register_forward_hook(self._layer_hook(reading), with_kwargs=True))
         elif site.reads == "input":
-            self._hold(module.register_forward_pre_hook(self._input_hook(reading), with_kwargs=True))
+            hook = self._input_hook(reading)
+            self._hold(module.register_forward_pre_hook(hook, with_kwargs=True))
         elif adapter is None or (isinstance(module, Neuron) and not _asks_more(module, reading)):
             self._hold(module.register_forward_hook(self._output_hook(reading), with_kwargs=True))
         else:

@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from snnlens import api
-from snnlens.cli import main
+from snnlens.cli import _panel, main
 from tests.unit.runs import saved
 
 SMALL = ["--layout", "cifar", "--depth", "8", "--image-size", "8", "--batch", "4"]
 IMAGENET = "18, 34, 50, 101 or 152 in the imagenet layout"
-COMMANDS = "gradients, identity, rates, report, list, doctor"
+QUESTIONS = sorted(api.registry.listing("experiments"), key=_panel)
+COMMANDS = ", ".join([*QUESTIONS, "report", "list", "explain", "doctor"])
+CHECKS = [api.registry.plugin("checks", name) for name in api.registry.listing("checks")]
+CODES = ", ".join(sorted(check.code for check in CHECKS))
 PHOTOGRAPHS = "a folder of photographs, or of one subfolder of photographs per class"
 SUFFIXES = ".jpg, .jpeg, .png, .bmp, .gif, .tif, .tiff, .webp, .ppm, .pgm"
 SAVE_AGAIN = "save it with numpy.savez(path, images=..., labels=...)"
@@ -112,6 +115,10 @@ def test_other_questions_refuse_alike(question: str, capsys: pytest.CaptureFixtu
         (["report", "--preset", "no.toml"], ("--preset must be a TOML file; got 'no.toml'; "
          "[Errno 2] "
          "No such file or directory: 'no.toml'")),
+        (["explain", "SNL999"], f"CODE must be one of {CODES}; got 'SNL999'"),
+        (["explain", ""], f"CODE must be one of {CODES}; got ''"),
+        (["explain", "SNL302", "SNL303"], ("Got unexpected extra argument(s) (SNL303); see "
+         "`snnlens explain --help`")),
     ],
 )  # fmt: skip
 def test_commands(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,7 +291,7 @@ def test_a_wrong_option_is_said_before_the_folder(capsys: pytest.CaptureFixture[
         ("[[run]]\nname = 3\nquestion = 'rates'", ("each [[run]] of the preset must be NAMED; got "
          "{'name': 3, 'question': 'rates'}")),
         ("[[run]]\nname = 'a'\nquestion = 'why'",
-         "question must be one of gradients, identity, rates; got 'why'"),
+         f"question must be one of {', '.join(sorted(QUESTIONS))}; got 'why'"),
         ("[[run]]\nname = 'a'\nquestion = 'rates'\ndepth = 51",
          f"depth must be {IMAGENET}; got 51"),
         (("[[run]]\nname = 'a'\nquestion = 'rates'\n" * 2),

@@ -60,4 +60,6 @@ def test_what_is_missing() -> None:
     blind = run(2000, samples=None, time_steps=None)
     blind.sites["batch"] = pd.NA
     assert "N and T" in reason(CHECK, blind)
-    assert not passes(CHECK, run(2000, samples=None, time_steps=None))  # the layers say them
+    told = run(2000, samples=None, time_steps=None)
+    told.sites["batch"] = N
+    assert not passes(CHECK, told)  # the layers say them

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnlens.adapters._survey import survey
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron.layers import IF, Neuron
-from snnlens.adapters._survey import survey
 from snnlens.sites import Site
 
 Floats = NDArray[np.float64]

@@ -63,7 +63,7 @@ def test_it_records_every_nth_step_and_the_same_numbers_as_a_recorder() -> None:
         train(twin, 1, begin=3)
     fourth = frame[frame["training_step"] == 4].reset_index(drop=True)
     assert fourth[FRAME].equals(rec.frame()[FRAME])
-    assert 0 < fourth["firing_rate"].min()
+    assert fourth["firing_rate"].min() > 0
 
 
 def test_watching_changes_no_bit_of_a_training() -> None:
