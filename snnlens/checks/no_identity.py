@@ -43,22 +43,20 @@ class NoIdentity(Check):
         return found + [f for s in seen if not self.lacks(s) for f in self.judge(s)]
 
     def lacks(self, seen: Seen) -> str:
-        if "residual" in seen.facts:
-            kind = seen.facts["residual"]
-            known = "is_identity" in seen.facts
-            other = f"blocks of kind {kind} do not pass S through their last neuron"
-            untried = "nobody tried this neuron on every spike train; `snnlens identity` does"
-            return other if kind != "spiking" else "" if known else untried
+        if seen.facts.get("residual", "spiking") != "spiking":
+            return f"blocks of kind {seen.facts['residual']} do not pass S through their last neuron"
+        if "is_identity" in seen.facts:
+            return ""
         if seen.blocks is None:
             return "the model has no residual block that snnlens knows"
         none = (
             "no block is seen to end in a neuron of known threshold behind its sum (SEW blocks do "
-            'not); record with probes=["firing_rate"]'
+            'not); record with probes=["firing_rate"], or try the neuron with `snnlens identity`'
         )
         return "" if len(_last_neurons(seen)) else none
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
-        if "residual" in seen.facts:
+        if "is_identity" in seen.facts:
             return  # _of_all
         rows = _last_neurons(seen)
         bad = rows[rows["gain"] < rows["threshold"]]

@@ -53,19 +53,20 @@ def modes(trained: Tensor, evaluated: Tensor, records: tuple[Record, Record]) ->
     return {"difference": apart / norm if norm > 0 else None, "rates": _both_rates(*records)}
 
 
-def time(subject: Subject, axes: Axes) -> Found:
+def time(subject: Subject, entering: Axes, leaving: Axes) -> Found:
     """The input is changed at one step: the largest change at the steps before it.
 
-    Every spiking layer and the output are compared, in evaluation mode.
+    Every spiking layer, and the output where it has an axis of time, in evaluation mode.
     """
     x = subject.batch.inputs[0]
-    if axes.time is None:
+    if entering.time is None:
         return not_applicable("the input has no axis of time (it is shown at every step)")
-    steps = x.shape[axes.time]
+    steps = x.shape[entering.time]
     if steps < 2:
         return not_applicable("T = 1: there is no step before the change")
     at = steps // 2
-    before, after = _both(subject, _changed(x, axes, axes.time, at))
+    both = _both(subject, _changed(x, entering, entering.time, at))
+    before, after = (_over_time(found, leaving) for found in both)
     earlier = {name: (a, b) for name, (a, b) in _pairs(before, after).items() if len(a) == steps}
     if not earlier:
         return not_applicable("no layer and no output has the input's axis of time")
@@ -73,19 +74,33 @@ def time(subject: Subject, axes: Axes) -> Found:
     return _worst(moved, "before") | {"step": at}
 
 
-def samples(subject: Subject, axes: Axes) -> Found:
+def leaving_axes(subject: Subject, out: Tensor, axes: Axes) -> Axes:
+    """Of the output, by its number of axes too: [N, classes] has no time, though classes may be T."""
+    y = subject.batch.y
+    axes_with_time = 3 if y is None else y.dim() + 2
+    untimed = axes.time is not None and not subject.per_step and out.dim() < axes_with_time
+    return Axes(None, 0) if untimed else axes
+
+
+def _over_time(found: dict[str, Tensor], leaving: Axes) -> dict[str, Tensor]:
+    """The spikes, and the output where it has an axis of time, time first."""
+    timed = {} if leaving.time is None else {"output": found["output"].movedim(leaving.time, 0)}
+    return {name: x for name, x in found.items() if name != "output"} | timed
+
+
+def samples(subject: Subject, entering: Axes, leaving: Axes) -> Found:
     """One sample of the input is changed: the largest change of the output at the other samples."""
     x = subject.batch.inputs[0]
-    if axes.sample is None:
+    if entering.sample is None:
         return not_applicable("nothing says which axis of the input is the batch")
-    count = x.shape[axes.sample]
+    count = x.shape[entering.sample]
     if count < 2:
         return not_applicable("one sample: there is no other")
     at = count // 2
-    before, after = _both(subject, _changed(x, axes, axes.sample, at), raw=True)
+    before, after = _both(subject, _changed(x, entering, entering.sample, at), raw=True)
     out, changed = before["output"], after["output"]
-    axis = next((a for a in (0, 1) if a < out.dim() and out.shape[a] == count), None)
-    if axis is None:
+    axis = leaving.sample
+    if axis is None or axis >= out.dim() or out.shape[axis] != count:
         return not_applicable("no axis of the output is as long as the batch")
     others = [i for i in range(count) if i != at]
     moved = _distance(changed.movedim(axis, 0)[others], out.movedim(axis, 0)[others])

@@ -102,13 +102,14 @@ def _tried(
     from snnlens.experiments._subject import size
 
     entering = subject.input_axes(*size(recorder))
+    leaving = _tests.leaving_axes(subject, out, axes)
     few = subject.few(entering)
     return {
         "repeat": _tests.repeat(few),
         "modes": _modes(subject, params, recorder, out),
-        "time": _tests.time(few, entering),
-        "samples": _tests.samples(few, entering),
-        "output": _tests.output(subject, out, axes),
+        "time": _tests.time(few, entering, leaving),
+        "samples": _tests.samples(few, entering, leaving),
+        "output": _tests.output(subject, out, leaving),
     }
 
 
