@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PEAKS = ("SpikingJelly", "exact", "lean", "checkpoint", "bfloat16")
-ROUNDS = {"neurons": 5, "calls": 9, "recording": 9, "networks": 7}
+ROUNDS = {"neurons": 5, "calls": 9, "recording": 9, "foreign": 7, "networks": 7}
 
 
 def main() -> None:
@@ -67,6 +67,7 @@ def _worker(
 
 def work(part: str, threads: int, allocator: str, *, quick: bool) -> list[dict[str, Any]]:
     """One part in this process."""
+    import foreign
     import parts
     import torch
 
@@ -80,7 +81,8 @@ def work(part: str, threads: int, allocator: str, *, quick: bool) -> list[dict[s
         return parts.peak(what, quick=quick)
     options = {"fresh": allocator == "default"} if name == "neurons" else {}
     rounds = 2 if quick else ROUNDS[name]
-    rows: list[dict[str, Any]] = getattr(parts, name)(rounds, quick=quick, **options)
+    file = foreign if name == "foreign" else parts
+    rows: list[dict[str, Any]] = getattr(file, name)(rounds, quick=quick, **options)
     return rows
 
 

@@ -334,7 +334,22 @@ def _summary(result: Any, folder: Path) -> None:
     for finding in result.findings:
         site = f" at {finding.site}" if finding.site else ""
         typer.echo(f"  {finding.severity:12}  {finding.code}{site}: {finding.evidence}")
+        if "checks" in result.extra:  # a check-up says what to do, too
+            typer.echo(textwrap.fill(finding.next, 100, initial_indent=" " * 16 + "try: ",
+                                     subsequent_indent=" " * 21))  # fmt: skip
+    if "checks" in result.extra:
+        typer.echo(_counted(result.extra["checks"]["outcome"]))
     typer.echo(f"Figure and numbers: {folder}")
+
+
+def _counted(outcomes: Any) -> str:
+    """How the checks ended: none passes in silence."""
+    count = {word: int((outcomes == word).sum()) for word in ("issue", "passed", "not applicable")}
+    found = f"{count['issue']} found something" if count["issue"] else "none found anything"
+    return (
+        f"{len(outcomes)} checks: {found}, {count['passed']} passed, {count['not applicable']} do "
+        "not apply (checks.csv says why; snnlens explain CODE says more)"
+    )
 
 
 def _at_or_above(result: Any, fail_on: str) -> bool:

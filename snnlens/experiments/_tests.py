@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -203,5 +204,14 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 def _both_rates(a: Record, b: Record) -> dict[str, list[float]]:
-    frames = [r.frame().query("role == 'neuron'").set_index("site")["firing_rate"] for r in (a, b)]
-    return {str(s): [float(f[s]) for f in frames] for s in frames[0].index if s in frames[1].index}
+    """Of the spiking layers that both passes saw."""
+    one, other = _rates(a), _rates(b)
+    return {site: [one[site], other[site]] for site in one if site in other}
+
+
+def _rates(record: Record) -> dict[str, float]:
+    if "firing_rate" not in record.tables:
+        return {}  # no layer was seen: SNL901
+    alone = replace(record, tables={"firing_rate": record.table("firing_rate")})
+    rows = alone.frame().query("role == 'neuron'")
+    return dict(zip(rows["site"], rows["firing_rate"].astype(float), strict=True))

@@ -72,4 +72,9 @@ def test_a_foreign_sew_block_adds_behind_its_neuron() -> None:
 def test_when_it_does_not_apply() -> None:
     assert "no residual block" in reason(NoIdentity(), made(layers(0.2)))
     assert "kind sew" in reason(NoIdentity(), record(Net("sew", "add"), depth=18))
-    assert "snnlens identity" in reason(NoIdentity(), foreign(0.5, residual="spiking"))
+    assert "kind sew" in reason(NoIdentity(), foreign(0.5, residual="sew"))
+
+
+def test_a_foreign_block_known_to_be_spiking_is_judged_by_its_neuron() -> None:
+    """As SpikingJelly's own spiking_resnet: its kind is known, and nobody tried its neuron."""
+    assert only(NoIdentity(), foreign(0.5, residual="spiking")).site == "b.sn2"
