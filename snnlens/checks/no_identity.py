@@ -44,7 +44,9 @@ class NoIdentity(Check):
 
     def lacks(self, seen: Seen) -> str:
         if seen.facts.get("residual", "spiking") != "spiking":
-            return f"blocks of kind {seen.facts['residual']} do not pass S through their last neuron"
+            return (
+                f"blocks of kind {seen.facts['residual']} do not pass S through their last neuron"
+            )
         if "is_identity" in seen.facts:
             return ""
         if seen.blocks is None:

@@ -203,7 +203,8 @@ def size(recorder: Recorder) -> tuple[int | None, int | None]:
 
 def few_of(subject: Subject) -> Subject:
     """The first samples only; one pass without gradients finds their axis."""
-    with torch.no_grad(), Recorder(subject.model, [], adapters=subject.adapters) as recorder:
+    recorder = Recorder(subject.model, [], adapters=subject.adapters, per_step=subject.per_step)
+    with torch.no_grad(), recorder:
         subject.run()
     return subject.few(subject.input_axes(*size(recorder)))
 

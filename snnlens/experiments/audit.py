@@ -67,7 +67,8 @@ def examine(
         few = few_of(subject)
         tick = progress(params.model, 2 * len(subject.survey.sites))
         recorder = Recorder(few.model, made, network=network_name(params.model),
-                            adapters=few.adapters, on_site=tick)  # fmt: skip
+                            adapters=few.adapters, per_step=few.per_step,
+                            on_site=tick)  # fmt: skip
         with recorder, _brute.keeping(few.survey) as kept:
             few.backward(recorder)
         table = _side_by_side(recorder.record(), _brute.counted(few.survey, kept))

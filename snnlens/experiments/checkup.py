@@ -80,7 +80,7 @@ def _recorded(
     names = CHEAP + (FULL if params.full else ())
     recorder = Recorder(
         subject.model, [plugin("probes", name)() for name in names],
-        network=network_name(params.model), adapters=subject.adapters,
+        network=network_name(params.model), adapters=subject.adapters, per_step=subject.per_step,
         on_site=progress(params.model, 2 * len(subject.survey.sites)),
     )  # fmt: skip
     with recorder:
@@ -121,7 +121,8 @@ def _modes(subject: Subject, params: Params, recorder: Recorder, out: Tensor) ->
     from snnlens.recording.recorder import Recorder
 
     subject.model.train(params.mode != "train")
-    other = Recorder(subject.model, [plugin("probes", "firing_rate")()], adapters=subject.adapters)
+    rates = [plugin("probes", "firing_rate")()]
+    other = Recorder(subject.model, rates, adapters=subject.adapters, per_step=subject.per_step)
     with torch.no_grad(), other:
         seen = subject.run()
     subject.model.train(params.mode == "train")

@@ -24,7 +24,7 @@ class Clock:
 
     A call goes on with the sequence where the layer carries state: within a pass if it is called
     once per step (or says that it is not at rest), and over passes if the loop over time lies
-    outside of the model, which is so until a layer was called twice within one pass.
+    outside of the model, which is so until a layer was called twice within one pass, or is known.
 
     >>> clock = Clock()
     >>> clock.new_pass()
@@ -36,8 +36,9 @@ class Clock:
     [0, 1, 2]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, loop_outside: bool = False) -> None:
         self.passes = 0
+        self._outside = loop_outside  # it is known that the model takes one step
         self._sites: dict[str, _Place] = {}
         self._loop_inside = False
         self._latest = 0  # the step of the neuron that was called last: blocks go with it
@@ -51,7 +52,9 @@ class Clock:
         place = self._sites.setdefault(name, _Place())
         steps = layout.lies == "one step"
         rests = at_rest or (lambda: self._latest == 0)
-        if place.in_pass != self.passes:
+        if place.in_pass != self.passes and self._outside:
+            goes_on = place.next > 0 and rests() is not True
+        elif place.in_pass != self.passes:
             goes_on = steps and not self._loop_inside and place.next > 0 and rests() is False
         else:
             self._loop_inside |= steps

@@ -119,6 +119,7 @@ class Recorder:
         network: the name of this network in the Record.
         adapters: adapters to ask before the installed ones, e.g. `Plain` with a user's classes.
         surveyed: what `survey` found in this model before, so that it is not asked again.
+        per_step: the model takes one time step, the loop over time lies outside of it.
         on_site: called after each site of a forward or backward pass (a progress bar).
     """
 
@@ -130,6 +131,7 @@ class Recorder:
         network: str = "model",
         adapters: Sequence[Adapter] = (),
         surveyed: Survey | None = None,
+        per_step: bool = False,
         on_site: Callable[[], None] | None = None,
     ) -> None:
         self.survey = surveyed or survey(model, adapters)
@@ -137,7 +139,7 @@ class Recorder:
         self.sites = self.survey.sites + _further_sites(self.model, self.probes)
         self.ledger = Ledger()
         self._on_site = on_site or (lambda: None)
-        self._clock = Clock()
+        self._clock = Clock(loop_outside=per_step)
         self._trains = Trains(self.ledger)
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._axis = TIME_FIRST  # how the spiking layers seen last lie: blocks lie alike

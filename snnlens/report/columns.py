@@ -30,6 +30,8 @@ class Column(NamedTuple):
 
 NORM, FIRING, NONZERO = "Gradient norm", "Firing rate", "Nonzero share"
 ABOVE, LARGEST = "Above 1", "Largest value"
+SILENT, SATURATED = "Silent", "Saturated"
+MEMBRANE, STEPS = "Membrane", "share of neuron-steps"
 COLUMNS = {
     "network": Column("network", "residual kind and connection; -zero: with zero-init"),
     "residual": Column("residual", "kind of residual block"),
@@ -47,7 +49,8 @@ COLUMNS = {
     "site": Column("Site", "the place in the model"),
     "module": Column("Module", "the module that was heard"),
     "gradient_norm": Column(
-        "input", "L2 norm of the loss gradient at the block's input S^l", PER_SPIKE, NORM
+        "input", "L2 norm of the loss gradient at the block's input S^l, or at a layer's spikes",
+        PER_SPIKE, NORM,
     ),
     "gradient_norm_output": Column(
         "output", "the same at the block's output O^l", PER_SPIKE, NORM
@@ -92,8 +95,41 @@ COLUMNS = {
         "Best mismatches", "mismatches with the residual branch at its identity value", SHARE
     ),
     "surrogate_active": Column(
-        "Surrogate active", "where the surrogate's derivative is not 0", "share of neuron-steps"
+        "Surrogate active", "where the surrogate's derivative is not 0", STEPS
     ),
+    "surrogate_mean": Column("Surrogate mean", "mean of the surrogate's derivative"),
+    "layer": Column("Layer", "spiking layers in the order of the forward pass, from 0"),
+    "batch": Column("Batch", "samples in one call"),
+    "neurons": Column("Neurons", "elements of the layer's state, of one sample"),
+    "signal": Column("Signal", "what the layer gives: spikes (0 or 1), counts or values"),
+    "threshold": Column("Threshold", "V_th above rest, the unit of the membrane"),
+    "leak": Column("Leak", "dH/dV: what a step leaves of the membrane; 1 of an IF neuron"),
+    "slope": Column("Slope", "largest derivative of the surrogate", "spikes per potential"),
+    "replayed": Column("Replayed", "spikes computed again by the equations of snnlens"),
+    "replay_mismatches": Column("Mismatches", "replayed spikes that differ from the layer's own"),
+    "bit_width": Column("Bit width", "bits that the largest value needs"),
+    "silent_share": Column("neurons", "neurons without a spike", "share", SILENT),
+    "silent_channel_share": Column("channels", "channels without a spike", "share", SILENT),
+    "saturated_share": Column("neurons", "neurons that fire at every step", "share", SATURATED),
+    "saturated_channel_share": Column(
+        "channels", "channels that fire at every step", "share", SATURATED
+    ),
+    "membrane_low_share": Column("below −1", "H below -1 threshold", STEPS, MEMBRANE),
+    "membrane_near_share": Column("near", "H within 1/2 of the threshold", STEPS, MEMBRANE),
+    "membrane_high_share": Column("above 3", "H above 3 thresholds", STEPS, MEMBRANE),
+    "membrane_p05": Column("Membrane, 5 %", "of all H before the reset", "thresholds"),
+    "membrane_median": Column("Membrane, 50 %", "of all H before the reset", "thresholds"),
+    "membrane_p95": Column("Membrane, 95 %", "of all H before the reset", "thresholds"),
+    "current_mean": Column("Current mean", "of what charges the membrane"),
+    "current_deviation": Column("Current deviation", "of what charges the membrane"),
+    "xi": Column("xi", "(threshold - mean) / deviation of the free membrane"),
+    "gradient_zero_share": Column("Zero gradients", "elements whose gradient is exactly 0"),
+    "gradient_non_finite": Column("Not finite", "elements whose gradient is NaN or infinite"),
+    "macs": Column("MACs", "multiply-accumulates"),
+    "macs_total": Column("MACs", "connections, used or not; the zeros of a padding are none"),
+    "macs_padded": Column("MACs, padded", "outputs x fan-in"),
+    "events": Column("Events", "connections behind an input that is not 0"),
+    "millijoule_per_sample": Column("Energy", "of the arithmetic alone", "mJ per sample"),
     "parameter_gradient": Column("Gradient", "norm at the parameter", "loss per weight"),
     "why_small": Column(
         "Why small", "silent, surrogate inactive, product of factors, or underflow"

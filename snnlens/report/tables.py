@@ -16,6 +16,7 @@ from snnlens.report.columns import FACTS, Column, column
 from snnlens.report.text import cut
 
 ROW_NAMES = ("site", "block")  # the first of these that a table has names its rows
+SENTENCES = ("reason",)  # columns whose text is read whole, over several lines
 NONE = Markup('<td data-v=""><i role="img" aria-label="no value">–</i></td>')
 
 
@@ -66,6 +67,8 @@ class _Shown:
             return NONE
         if isinstance(value, bool):
             return Markup("<td>yes</td>") if value else Markup("<td>no</td>")
+        if self.name in SENTENCES:
+            return Markup('<td class="t said">{}</td>').format(cut(value, 500))
         if self.show is None:
             return Markup("<td class=t>{}</td>").format(cut(value))
         return self._number(float(value))
