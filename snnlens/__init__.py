@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snnlens.api import analyse as analyse
+    from snnlens.api import audit as audit
     from snnlens.api import checkup as checkup
     from snnlens.api import load as load
     from snnlens.api import record as record
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from snnlens.sites import Site as Site
 
 _HOME = {
-    "snnlens.api": ("record", "watch", "checkup", "run", "analyse", "load"),
+    "snnlens.api": ("record", "watch", "checkup", "audit", "run", "analyse", "load"),
     "snnlens.models.resnet": ("resnet",),
     "snnlens.neuron.layers": ("IF", "LIF", "PLIF"),
     "snnlens.neuron.surrogate": (

@@ -1,4 +1,4 @@
-"""The public functions: record, watch, checkup, run, load, ... The command line calls the same.
+"""The public functions: record, watch, checkup, audit, run, ... The command line calls the same.
 
 What needs torch is found by name when it is asked for, so that a saved run opens without it.
 """
@@ -138,6 +138,35 @@ def checkup(
     experiment = registry.module("experiments", "checkup")
     params = parameters("checkup", {"model": type(model).__name__, **options})
     return analyse("checkup", experiment.of(model, x, y, params, loss=loss, adapters=_own(spiking)))
+
+
+def audit(
+    model: nn.Module,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    spiking: Sequence[type] = (),
+    probes: Sequence[str | Probe] | None = None,
+    **options: Any,
+) -> Result:
+    """Are the recorder's numbers right on this very model? Each against a brute-force count.
+
+    A few samples are recorded as ever, and every tensor of the same pass is kept and counted in
+    numpy, float64, with loops. The arguments are those of `checkup`; `probes` are audited instead
+    of the usual ones.
+
+    >>> import torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), snnlens.IF())
+    >>> bool(snnlens.audit(model, torch.rand(4, 2, 4)).table["equal"].all())
+    True
+    """
+    experiment = registry.module("experiments", "audit")
+    params = parameters("audit", {"model": type(model).__name__, **options})
+    chosen = None if probes is None else _probes(probes)
+    return analyse("audit", experiment.of(
+        model, x, y, params, chosen, loss=loss, adapters=_own(spiking)
+    ))  # fmt: skip
 
 
 def _probes(probes: Sequence[str | Probe]) -> list[Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from snnlens.measures import energy
-from snnlens.measures.energy import Layer
+from snnlens.measures.energy import IntegerSpikes, Layer
 from snnlens.recording.record import Record
+
+CONVENTIONS: tuple[IntegerSpikes, ...] = ("binary", "bit_serial", "count", "dense")
 
 
 def layers(record: Record, network: str) -> list[Layer]:
@@ -32,19 +34,26 @@ def energies(record: Record, network: str) -> pd.DataFrame:
     """
     facts = record.networks[network]
     steps, samples = facts.get("time_steps") or 1, facts.get("samples") or 1
-    found = layers(record, network)
-    rows = []
-    for integer in ("binary", "bit_serial", "count", "dense"):
-        made = energy.counted(found, integer_spikes=integer, time_steps=steps, samples=samples)
-        rows.append(_row("counted synaptic operations", integer, made))
-    items = synapses(record, network)["items"]  # a stem may run once on a static image
+    found, items = layers(record, network), list(synapses(record, network)["items"])
+    once = energy.shown_once(found, items, samples)
+    counted = "counted synaptic operations"
+    rows = [
+        _row(
+            counted,
+            integer,
+            "as it ran",
+            energy.counted(found, integer_spikes=integer, samples=samples),
+        )
+        for integer in CONVENTIONS
+    ]
+    rows.append(_row(counted, "binary", "once", energy.counted(once, samples=samples)))
     dense = [x.macs / n for x, n in zip(found, items, strict=True)]
     rates = [x.events / x.macs if x.macs else 0.0 for x in found]
-    rows.append(_row("rate formula", "", energy.by_rate(rates, dense, time_steps=steps)))
-    rows.append(_row("the same network as an ANN", "", energy.ann(dense)))
+    rows.append(_row("rate formula", "", "once", energy.by_rate(rates, dense, time_steps=steps)))
+    rows.append(_row("the same network as an ANN", "", "once", energy.ann(dense)))
     return pd.DataFrame(rows).assign(network=network)
 
 
-def _row(formula: str, integer: str, made: energy.Energy) -> dict[str, object]:
-    return {"formula": formula, "integer_spikes": integer, "additions": made.additions,
+def _row(formula: str, integer: str, first: str, made: energy.Energy) -> dict[str, object]:
+    return {"formula": formula, "integer_spikes": integer, "first_layer": first, "additions": made.additions,
             "macs": made.macs, "millijoule_per_sample": made.millijoules}  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from snnlens.checks._base import Check
 from snnlens.checks._seen import Seen
@@ -49,8 +48,7 @@ class Energy(Check):
         samples, steps = _size(seen)
         layers, items = _layers(seen), seen.table("synaptic_operations")["items"]
         macs = [x.macs / n for x, n in zip(layers, items, strict=True)]  # of one pass
-        once = replace(layers[0], macs=macs[0] * samples)  # an image is convolved once
-        spiking = energy.counted([once, *layers[1:]], samples=samples)
+        spiking = energy.counted(energy.shown_once(layers, list(items), samples), samples=samples)
         dense = energy.ann(macs)
         if spiking.picojoules > dense.picojoules:
             yield self.finding("note", None, (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -57,9 +58,12 @@ class GradientThroughTime(Check):
 
 def _lines(seen: Seen) -> Iterator[tuple[str, Line]]:
     """Per spiking layer the line through its norms over time, where there are enough."""
-    frame = seen.record.frame(per_step=True)
-    if "gradient_norm" not in frame:
+    record, probe = seen.record, "gradient_norm"
+    if probe not in record.tables:
         return
+    alone = replace(record, tables={probe: record.tables[probe]},
+                    schemas={probe: record.schemas[probe]})  # fmt: skip
+    frame = alone.frame(per_step=True)
     layers = seen.layers()
     chosen = (frame["network"] == seen.name) & frame["site"].isin(list(layers["site"]))
     rows = frame[chosen & frame["gradient_norm"].notna()].sort_values("step", kind="stable")

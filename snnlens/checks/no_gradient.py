@@ -54,7 +54,7 @@ class NoGradient(Check):
             len(idle)
         )
         evidence = (
-            f"{seen.name}: {worst['site']} {how}; so have {' and '.join(parts)} none ({where})"
+            f"{seen.name}: {worst['site']} {how}; without one are {' and '.join(parts)} ({where})"
         )
         yield self.finding("warning", str(worst["site"]), evidence)
 

@@ -52,7 +52,7 @@ class ResetForgotten(Check):
     def judge(self, seen: Seen) -> Iterator[Finding]:
         test = seen.test("repeat")
         if test["difference"] > 0:
-            samples = seen.facts.get("samples")
+            samples = test.get("samples")
             over = f" (N = {samples} samples)" if samples else ""
             yield self.finding("note", None, (
                 f"{seen.name}: two equal calls in evaluation mode differ by up to "

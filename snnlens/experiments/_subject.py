@@ -18,6 +18,7 @@ from snnlens.experiments._batch import Batch
 from snnlens.experiments._loss import LossFunction, load_loss, loss_of
 from snnlens.experiments._model import load_class, load_model, user_code
 from snnlens.experiments._params import SubjectParams, command
+from snnlens.experiments._preserve import preserved
 from snnlens.models.plan import usual_size
 from snnlens.provenance import provenance
 from snnlens.recording.record import Record
@@ -114,6 +115,15 @@ class Subject:
         y = None if self.batch.y is None else self.batch.y[:FEW]
         return self.shown(cut, y)
 
+    def size(self) -> int | None:
+        """Samples of this batch, where they are known."""
+        x, y = self.batch.inputs[0], self.batch.y
+        return (
+            len(y)
+            if y is not None
+            else self.batch.samples or (x.shape[1] if self.per_step else None)
+        )
+
     def shown(self, x: Tensor, y: Tensor | None = None) -> Subject:
         """The same model with another first input."""
         batch = replace(self.batch, inputs=(x, *self.batch.inputs[1:]), y=y)
@@ -204,7 +214,7 @@ def size(recorder: Recorder) -> tuple[int | None, int | None]:
 def few_of(subject: Subject) -> Subject:
     """The first samples only; one pass without gradients finds their axis."""
     recorder = Recorder(subject.model, [], adapters=subject.adapters, per_step=subject.per_step)
-    with torch.no_grad(), recorder:
+    with preserved(subject.model), torch.no_grad(), recorder:
         subject.run()
     return subject.few(subject.input_axes(*size(recorder)))
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snnlens.experiments._preserve import preserved
 from snnlens.experiments._subject import Axes, Subject
 from snnlens.recording.record import Record
 
@@ -24,24 +25,48 @@ def not_applicable(why: str) -> Found:
 def repeat(subject: Subject) -> Found:
     """Two equal calls in evaluation mode without a reset between them, and one after a reset.
 
-    The random state is restored before each; `difference` and `after_reset` are the largest
-    absolute differences from the first call's output.
+    Random and model state are restored before each but the second, which finds the state that the
+    first one left. `difference` and `after_reset` are the largest absolute differences from
+    the first call, of the spikes of every layer and of the output.
     """
     with _evaluating(subject.model):
-        first = _same_draw(subject.run)
-        second = _same_draw(subject.go_on)
-        third = _same_draw(subject.run)
-    return {"difference": _distance(second, first), "after_reset": _distance(third, first)}
+        with preserved(subject.model):
+            first = _kept(subject, subject.run)
+            second = _kept(subject, subject.go_on)
+        with preserved(subject.model):
+            third = _kept(subject, subject.run)
+    if not any(bool(x.any()) for x in first.values()):
+        return not_applicable("no layer fired in evaluation mode: equal calls prove nothing then")
+    apart, again = (max(_distances(x, first).values()) for x in (second, third))
+    return {"difference": apart, "after_reset": again, "samples": subject.size()}
 
 
 def batches_tracked(model: nn.Module) -> int | None:
     """The fewest batches that a BatchNorm's running statistics have seen; None without one."""
-    counts = [
-        int(m.num_batches_tracked)
-        for m in model.modules()
-        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.num_batches_tracked is not None
-    ]
-    return min(counts, default=None)
+    return min((int(m.num_batches_tracked) for m in _norms(model)), default=None)
+
+
+def settle_norms(subject: Subject) -> None:
+    """Give BatchNorms that have seen no batch the statistics of this one.
+
+    With a mean of 0 and a variance of 1 that nothing has, a network may be silent in evaluation
+    mode, and what is tried on silence proves nothing.
+    """
+    fresh = [m for m in _norms(subject.model) if int(m.num_batches_tracked or 0) == 0]
+    if not fresh:
+        return
+    for norm in fresh:
+        norm.momentum = None  # the mean over batches, so that one batch counts whole
+    subject.model.train()
+    with torch.no_grad():
+        subject.run()
+
+
+def _norms(model: nn.Module) -> list[Any]:
+    """The BatchNorms that keep running statistics."""
+    kind = nn.modules.batchnorm._BatchNorm
+    found: list[Any] = [m for m in model.modules() if isinstance(m, kind)]
+    return [m for m in found if m.num_batches_tracked is not None]
 
 
 def modes(trained: Tensor, evaluated: Tensor, records: tuple[Record, Record]) -> Found:
@@ -76,7 +101,7 @@ def time(subject: Subject, entering: Axes, leaving: Axes) -> Found:
 
 
 def leaving_axes(subject: Subject, out: Tensor, axes: Axes) -> Axes:
-    """Of the output, by its number of axes too: [N, classes] has no time, though classes may be T."""
+    """Of the output, by its number of axes too: [N, classes] has no time, though N may be T."""
     y = subject.batch.y
     axes_with_time = 3 if y is None else y.dim() + 2
     untimed = axes.time is not None and not subject.per_step and out.dim() < axes_with_time
@@ -90,7 +115,10 @@ def _over_time(found: dict[str, Tensor], leaving: Axes) -> dict[str, Tensor]:
 
 
 def samples(subject: Subject, entering: Axes, leaving: Axes) -> Found:
-    """One sample of the input is changed: the largest change of the output at the other samples."""
+    """One sample of the input is changed: the largest change at the other samples.
+
+    Of the output and of every spiking layer, in evaluation mode.
+    """
     x = subject.batch.inputs[0]
     if entering.sample is None:
         return not_applicable("nothing says which axis of the input is the batch")
@@ -98,14 +126,24 @@ def samples(subject: Subject, entering: Axes, leaving: Axes) -> Found:
     if count < 2:
         return not_applicable("one sample: there is no other")
     at = count // 2
-    before, after = _both(subject, _changed(x, entering, entering.sample, at), raw=True)
-    out, changed = before["output"], after["output"]
-    axis = leaving.sample
-    if axis is None or axis >= out.dim() or out.shape[axis] != count:
-        return not_applicable("no axis of the output is as long as the batch")
+    before, after = _both(subject, _changed(x, entering, entering.sample, at))
     others = [i for i in range(count) if i != at]
-    moved = _distance(changed.movedim(axis, 0)[others], out.movedim(axis, 0)[others])
-    return {"others": moved, "site": "output", "sample": at}
+    moved = {
+        name: _distance(after[name].movedim(axis, 0)[others], one.movedim(axis, 0)[others])
+        for name, one in before.items()
+        if (axis := _sample_axis(name, one, count, leaving)) is not None
+    }
+    if not moved:
+        return not_applicable("no layer and no axis of the output is as long as the batch")
+    return _worst(moved, "others") | {"sample": at}
+
+
+def _sample_axis(name: str, x: Tensor, count: int, leaving: Axes) -> int | None:
+    """Of the output as it was found; of spikes [T, B, ...] the second axis if it fits."""
+    if name == "output":
+        fits = leaving.sample is not None and leaving.sample < x.dim()
+        return leaving.sample if fits and x.shape[leaving.sample or 0] == count else None
+    return next((axis for axis in (1, 0) if x.shape[axis] == count), None)
 
 
 def output(subject: Subject, out: Tensor, axes: Axes) -> Found:
@@ -143,25 +181,25 @@ def _same_draw(run: Callable[[], Tensor]) -> Tensor:
         return run().detach().clone()
 
 
-def _both(subject: Subject, changed: Tensor, *, raw: bool = False) -> tuple[dict[str, Tensor], ...]:
-    """Output and spikes of the subject and of the changed one, time first where known."""
-    with _evaluating(subject.model):
-        return tuple(
-            _same_draw_all(one, raw=raw)
-            for one in (subject, subject.shown(changed, subject.batch.y))
-        )
+def _both(subject: Subject, changed: Tensor) -> tuple[dict[str, Tensor], ...]:
+    """Output and spikes of the subject and of the changed one, each from the same state."""
+    found = []
+    for one in (subject, subject.shown(changed, subject.batch.y)):
+        with _evaluating(subject.model), preserved(subject.model):
+            found.append(_kept(one, one.run))
+    return tuple(found)
 
 
-def _same_draw_all(subject: Subject, *, raw: bool) -> dict[str, Tensor]:
+def _kept(subject: Subject, run: Callable[[], Tensor]) -> dict[str, Tensor]:
+    """The output of a run, and every spike, time first where known."""
     kept: dict[str, list[Tensor]] = {}
-    handles = [] if raw else list(_keep_spikes(subject, kept))
+    handles = list(_keep_spikes(subject, kept))
     try:
-        out = _same_draw(subject.run)
+        out = _same_draw(run)
     finally:
         for handle in handles:
             handle.remove()
-    spikes = {name: torch.cat(parts) for name, parts in kept.items()}
-    return spikes | {"output": out}
+    return {name: torch.cat(parts) for name, parts in kept.items()} | {"output": out}
 
 
 def _keep_spikes(subject: Subject, kept: dict[str, list[Tensor]]) -> Iterator[Any]:
@@ -189,6 +227,10 @@ def _changed(x: Tensor, axes: Axes, axis: int, at: int) -> Tensor:
 
 def _pairs(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     return {n: (before[n], after[n]) for n in before if before[n].shape == after[n].shape}
+
+
+def _distances(a: dict[str, Tensor], b: dict[str, Tensor]) -> dict[str, float]:
+    return {name: _distance(a[name], x) for name, x in b.items()}
 
 
 def _worst(moved: dict[str, float], what: str) -> Found:

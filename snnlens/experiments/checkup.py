@@ -60,12 +60,16 @@ def examine(subject: Subject, params: Params, progress: Progress) -> Record:
     from snnlens.experiments._subject import with_provenance
     from snnlens.experiments._tests import batches_tracked
 
+    tracked = batches_tracked(subject.model)
     with preserved(subject.model):
-        tracked = batches_tracked(subject.model)  # before the recorded pass adds one
         subject.model.train(params.mode == "train")
         recorder, out, axes = _recorded(subject, params, progress)
-        tests = _tried(subject, params, recorder, out.detach(), axes)
-    tests["modes"]["batches_tracked"] = tracked
+    with preserved(subject.model):  # again from the state that the model came with
+        subject.model.train(params.mode == "train")
+        modes = _modes(subject, params, recorder, out.detach())
+    tests = _tried(subject, recorder, out.detach(), axes) | {
+        "modes": modes | {"batches_tracked": tracked}
+    }
     recorder.note(tests=tests)
     return with_provenance(recorder.record(), "checkup", subject, params)
 
@@ -94,23 +98,23 @@ def _recorded(
     return recorder, out, axes
 
 
-def _tried(
-    subject: Subject, params: Params, recorder: Recorder, out: Tensor, axes: Axes
-) -> dict[str, Any]:
+def _tried(subject: Subject, recorder: Recorder, out: Tensor, axes: Axes) -> dict[str, Any]:
     """The tests that no single pass can answer."""
     from snnlens.experiments import _tests
+    from snnlens.experiments._preserve import preserved
     from snnlens.experiments._subject import size
 
     entering = subject.input_axes(*size(recorder))
     leaving = _tests.leaving_axes(subject, out, axes)
     few = subject.few(entering)
-    return {
-        "repeat": _tests.repeat(few),
-        "modes": _modes(subject, params, recorder, out),
-        "time": _tests.time(few, entering, leaving),
-        "samples": _tests.samples(few, entering, leaving),
-        "output": _tests.output(subject, out, leaving),
-    }
+    with preserved(subject.model):
+        _tests.settle_norms(few)
+        return {
+            "repeat": _tests.repeat(few),
+            "time": _tests.time(few, entering, leaving),
+            "samples": _tests.samples(few, entering, leaving),
+            "output": _tests.output(subject, out, leaving),
+        }
 
 
 def _modes(subject: Subject, params: Params, recorder: Recorder, out: Tensor) -> dict[str, Any]:
@@ -125,7 +129,6 @@ def _modes(subject: Subject, params: Params, recorder: Recorder, out: Tensor) ->
     other = Recorder(subject.model, rates, adapters=subject.adapters, per_step=subject.per_step)
     with torch.no_grad(), other:
         seen = subject.run()
-    subject.model.train(params.mode == "train")
     pairs = [(recorder.record(), out), (other.record(), seen)]
     (trained, a), (evaluated, b) = pairs if params.mode == "train" else pairs[::-1]
     return _tests.modes(a, b, (trained, evaluated))

@@ -7,7 +7,7 @@ no BatchNorm, no idle chip. They compare networks on paper; they are no measurem
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from snnlens.errors import InputError
@@ -79,6 +79,21 @@ class Energy:
     def millijoules(self) -> float:
         """picojoules x 1e-9, the unit of the papers."""
         return self.picojoules * 1e-9
+
+
+def shown_once(layers: Sequence[Layer], items: Sequence[float], samples: int) -> list[Layer]:
+    """The layers with the first one's MACs counted once a sample, however often it ran.
+
+    An image that is repeated over T steps could be convolved once; `items` says how many inputs
+    each layer had, samples x T or samples.
+
+    >>> image = Layer(events=400, macs=400, counts=0, bits=0, integer=False)
+    >>> shown_once([image], [8], samples=2)[0].macs
+    100.0
+    """
+    if not layers:
+        return []
+    return [replace(layers[0], macs=layers[0].macs / items[0] * samples), *layers[1:]]
 
 
 def counted(

@@ -511,10 +511,17 @@ class Recorder:
             "frameworks": sorted({a.name for a in self.survey.adapters.values()}),
             "time_steps": max((s[0] for s in shapes if s), default=None),
             "time_axis": self._axis.axis,
-            "binary": all(s.signal == "spikes" for s in neurons),
+            "binary": all(s.signal == "spikes" or self._only_ones(s) for s in neurons),
             "spiking_layers": len(neurons),
             "wrapped": self.survey.wrapped,
         }
+
+    def _only_ones(self, site: Site) -> bool:
+        """Whether a layer that may be graded put out nothing but zeros and ones here."""
+        sums = self.ledger.sums.get(("firing_rate", site.name))
+        if not sums:
+            return False
+        return bool((sums["nonzero"] == sums["total"]).all() and (sums["above_one"] == 0).all())
 
 
 def _asks_more(module: Neuron, reading: _Reading) -> bool:

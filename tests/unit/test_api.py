@@ -23,6 +23,8 @@ from tests.unit.runs import TINY, answered, made, saved
 
 QUESTIONS = ["gradients", "identity", "rates"]
 
+QUESTIONS = "audit, checkup, gradients, identity, rates"
+
 
 @pytest.fixture(scope="module")
 def recorded() -> Any:
@@ -109,13 +111,13 @@ def test_answer_is_run_analyse_and_save(tmp_path: Path) -> None:
 def test_an_unknown_question(call: Any) -> None:
     with pytest.raises(InputError) as error:
         call("gradient", *([{}] if call is api.parameters else []))
-    assert str(error.value) == "question must be one of gradients, identity, rates; got 'gradient'"
+    assert str(error.value) == f"question must be one of {QUESTIONS}; got 'gradient'"
 
 
 def test_an_unknown_analysis() -> None:
     with pytest.raises(InputError) as error:
         snnlens.analyse("gradient", made("rates"))
-    assert str(error.value) == "analysis must be one of gradients, identity, rates; got 'gradient'"
+    assert str(error.value) == f"analysis must be one of {QUESTIONS}; got 'gradient'"
 
 
 def test_an_unknown_parameter_names_the_known_ones() -> None:
@@ -128,7 +130,7 @@ def test_an_unknown_parameter_names_the_known_ones() -> None:
 def test_an_unknown_probe() -> None:
     with pytest.raises(InputError) as error:
         snnlens.record(nn.Sequential(snnlens.IF()), probes=["rate"])
-    assert str(error.value).startswith("probe must be one of firing_rate, gradient_norm, ")
+    assert str(error.value).startswith("probe must be one of batch_norm, channel_rate, ")
     assert str(error.value).endswith("; got 'rate'")
 
 
@@ -215,15 +217,15 @@ def test_public_names() -> None:
     assert snnlens.__all__ == [
         "ATan", "Constant", "IF", "InputError", "LIF", "NothingToRecord", "PLIF", "Rectangular",
         "Sigmoid", "Site", "SnnlensError", "SuperSpike", "Triangular", "__version__", "analyse",
-        "load", "record", "resnet", "run",
+        "audit", "checkup", "load", "record", "resnet", "run", "watch",
     ]  # fmt: skip
     for name in snnlens.__all__:
         assert getattr(snnlens, name)
     assert dir(snnlens) == snnlens.__all__
     assert isinstance(snnlens.__version__, str)
     with pytest.raises(AttributeError) as error:
-        snnlens.checkup  # noqa: B018
-    assert str(error.value) == "module 'snnlens' has no attribute 'checkup'"
+        snnlens.check  # noqa: B018
+    assert str(error.value) == "module 'snnlens' has no attribute 'check'"
 
 
 def test_report_gives_sizes(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from snnlens import registry
 from snnlens.errors import InputError
 
+QUESTIONS = "audit, checkup, gradients, identity, rates"
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -42,11 +44,10 @@ def test_no_folder_no_plugin(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        ("experiments", "x", "question must be one of gradients, identity, rates; got 'x'"),
-        ("analysis", "x", "analysis must be one of gradients, identity, rates; got 'x'"),
-        ("experiments", "_params", ("question must be one of gradients, identity, rates; got "
-         "'_params'")),
-        ("analysis", "../cli", "analysis must be one of gradients, identity, rates; got '../cli'"),
+        ("experiments", "x", f"question must be one of {QUESTIONS}; got 'x'"),
+        ("analysis", "x", f"analysis must be one of {QUESTIONS}; got 'x'"),
+        ("experiments", "_params", f"question must be one of {QUESTIONS}; got '_params'"),
+        ("analysis", "../cli", f"analysis must be one of {QUESTIONS}; got '../cli'"),
     ],
 )  # fmt: skip
 def test_an_unknown_name(kind: str, name: str, message: str) -> None:
@@ -70,7 +71,8 @@ def test_loading_imports_that_file_alone() -> None:
         "'torch'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "['snnlens.checks._base', 'snnlens.checks.no_identity']\n"
+    own = ["snnlens.checks._base", "snnlens.checks._seen", "snnlens.checks.no_identity"]
+    assert done.stdout == f"{own}\n"
 
 
 def test_a_file_without_its_class_is_our_mistake() -> None:

@@ -154,7 +154,15 @@ def _fill(tables: Tables, net: Net, shape: Plan) -> None:
             _add(tables, "output_digest", net, f"{b.name}.output", digest=digest, digested=9)
         if net.active is not None:
             active = at["active"][b.index]
-            _add(tables, "surrogate_active", net, f"{b.name}.sn1", active=active, neuron_steps=100)
+            _add(
+                tables,
+                "surrogate_active",
+                net,
+                f"{b.name}.sn1",
+                active=active,
+                neuron_steps=100,
+                slopes=0.5 * active,
+            )
         if net.identity is not None and b.kind == "identity":
             count = len(shape.blocks)
             sums = {c: np.broadcast_to(v, count)[b.index] for c, v in net.identity.items()}

@@ -23,7 +23,7 @@ def test_the_last_layer_without_a_gradient_is_where_it_stops() -> None:
     finding = only(CHECK, made([cut(), cut(), layer()], backward=True))
     assert (finding.severity, finding.site) == ("warning", "1")
     assert finding.evidence == (
-        "net: 1 was never called with a gradient; so have 2 of 3 spiking layers none (N = 128 "
+        "net: 1 was never called with a gradient; without one are 2 of 3 spiking layers (N = 128 "
         "samples, T = 4)"
     )
 
@@ -31,14 +31,15 @@ def test_the_last_layer_without_a_gradient_is_where_it_stops() -> None:
 def test_a_norm_of_exactly_zero() -> None:
     finding = only(CHECK, made([layer(norm=0.0), layer(norm=1e-100)]))
     assert finding.site == "0"
-    assert "0 has a gradient of exactly 0; so have 1 of 2 spiking layers none" in finding.evidence
+    wanted = "0 has a gradient of exactly 0; without one are 1 of 2 spiking layers"
+    assert wanted in finding.evidence
 
 
 def test_a_parameter_alone() -> None:
     rows = [layer(), weight("w", None), weight("v", 0.0), weight("u", 1e-9)]
     finding = only(CHECK, made(rows))
     assert finding.site == "v"
-    assert "so have 2 of 3 parameters (w, v) none (N = 128 samples, T = 4)" in finding.evidence
+    assert "without one are 2 of 3 parameters (w, v) (N = 128 samples, T = 4)" in finding.evidence
 
 
 def test_every_layer_and_parameter_is_reached() -> None:

@@ -40,7 +40,7 @@ def tried(model: nn.Module, x: Tensor, y: Tensor | None = None, **options: Any) 
 
 def test_a_clean_network() -> None:
     found = tried(net(), *data())
-    assert found["repeat"] == {"difference": 0.0, "after_reset": 0.0}
+    assert found["repeat"] == {"difference": 0.0, "after_reset": 0.0, "samples": 4}
     assert (found["time"]["before"], found["time"]["step"]) == (0.0, 2)
     assert (found["samples"]["others"], found["samples"]["sample"]) == (0.0, 2)
     assert found["modes"]["difference"] in (0.0, None)
@@ -64,7 +64,40 @@ def test_state_that_is_kept_is_found_and_the_adapters_reset_helps() -> None:
 
 def test_dropout_is_no_forgotten_reset() -> None:
     model = nn.Sequential(*net(), nn.Dropout(0.5)).train()
-    assert tried(model, *data())["repeat"] == {"difference": 0.0, "after_reset": 0.0}
+    found = tried(model, *data())["repeat"]
+    assert (found["difference"], found["after_reset"]) == (0.0, 0.0)
+
+
+def test_silence_proves_nothing_of_a_reset() -> None:
+    silent = nn.Sequential(nn.Linear(6, 4), snnlens.IF(threshold=1e3))
+    assert "no layer fired" in tried(silent, *data())["repeat"]["not_applicable"]
+
+
+def test_state_that_no_adapter_resets_is_found_all_the_same() -> None:
+    """Of 5 samples, while the test takes 4: the state of the recorded pass must not meet it."""
+
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.v: Any = 0.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.v = 0.9 * self.v + x
+            return (self.v > 1).float()
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.sn = nn.Linear(6, 4), Own()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([self.sn(self.fc(step)) for step in x])
+
+    torch.manual_seed(0)
+    x, y = data()
+    result = snnlens.checkup(loud(Net()), x, y % 3, spiking=[Own])
+    assert result.caption.startswith("Net: T = 4 one call per step, binary, 1 spiking layer")
+    assert "SNL101" in [f.code for f in result.findings]
 
 
 def test_a_step_that_looks_ahead_is_found() -> None:
