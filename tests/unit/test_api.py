@@ -23,7 +23,7 @@ from tests.unit.runs import TINY, answered, made, saved
 
 QUESTIONS = ["gradients", "identity", "rates"]
 
-QUESTIONS = "audit, checkup, gradients, identity, rates"
+LISTED = "audit, checkup, gradients, identity, rates"
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +111,13 @@ def test_answer_is_run_analyse_and_save(tmp_path: Path) -> None:
 def test_an_unknown_question(call: Any) -> None:
     with pytest.raises(InputError) as error:
         call("gradient", *([{}] if call is api.parameters else []))
-    assert str(error.value) == f"question must be one of {QUESTIONS}; got 'gradient'"
+    assert str(error.value) == f"question must be one of {LISTED}; got 'gradient'"
 
 
 def test_an_unknown_analysis() -> None:
     with pytest.raises(InputError) as error:
         snnlens.analyse("gradient", made("rates"))
-    assert str(error.value) == f"analysis must be one of {QUESTIONS}; got 'gradient'"
+    assert str(error.value) == f"analysis must be one of {LISTED}; got 'gradient'"
 
 
 def test_an_unknown_parameter_names_the_known_ones() -> None:
