@@ -48,8 +48,8 @@ types: $(TEST)  ## types (mypy, strict)
 layers: $(TEST)  ## who may import whom (import-linter)
 	$(BIN)/lint-imports
 
-unit: $(TEST)  ## the tests alone; ARGS="-k name" is handed to pytest
-	$(PY) -m pytest $(ARGS)
+unit: $(TEST)  ## the tests alone, two workers; ARGS="-k name" is handed to pytest
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-kernels: $(KERNELS)  ## the CUDA kernel in Triton's interpreter, and compiled for sm_90
 	TRITON_INTERPRET=1 $(PY) -m pytest -m triton tests/unit/neuron/kernels $(ARGS)

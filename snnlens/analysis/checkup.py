@@ -99,7 +99,8 @@ def _table(record: Record) -> pd.DataFrame:
     frame = record.frame()
     neurons = frame[frame["role"] == "neuron"].copy()
     neurons["layer"] = neurons.groupby("network", sort=False).cumcount()
-    made = neurons[[c for c in PLACE + QUANTITIES if c in neurons]].reset_index(drop=True)
+    order = [*PLACE[:3], *QUANTITIES, *PLACE[3:]]  # what was measured before what describes
+    made = neurons[[c for c in order if c in neurons]].reset_index(drop=True)
     return made.assign(**_membranes(record, made))
 
 

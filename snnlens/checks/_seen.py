@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,17 @@ class Seen:
         """The sums that a probe kept of this network; empty without them."""
         table = self.record.tables.get(probe)
         return pd.DataFrame() if table is None else table[table["network"] == self.name]
+
+    @cached_property
+    def norms_per_step(self) -> pd.DataFrame:
+        """Site, step and gradient norm, where there is one; of that probe alone, which is quick."""
+        record, probe = self.record, "gradient_norm"
+        if probe not in record.tables:
+            return pd.DataFrame()
+        alone = replace(record, tables={probe: record.tables[probe]},
+                        schemas={probe: record.schemas[probe]})  # fmt: skip
+        rows = alone.frame(per_step=True, network=self.name)
+        return rows[rows[probe].notna()].sort_values("step", kind="stable")
 
     def test(self, name: str) -> dict[str, Any]:
         """What a check-up tried on the model; `not_applicable` says why it has no result."""

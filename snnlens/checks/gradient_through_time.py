@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pandas as pd
 
@@ -58,15 +57,11 @@ class GradientThroughTime(Check):
 
 def _lines(seen: Seen) -> Iterator[tuple[str, Line]]:
     """Per spiking layer the line through its norms over time, where there are enough."""
-    record, probe = seen.record, "gradient_norm"
-    if probe not in record.tables:
-        return
-    alone = replace(record, tables={probe: record.tables[probe]},
-                    schemas={probe: record.schemas[probe]})  # fmt: skip
-    frame = alone.frame(per_step=True)
     layers = seen.layers()
-    chosen = (frame["network"] == seen.name) & frame["site"].isin(list(layers["site"]))
-    rows = frame[chosen & frame["gradient_norm"].notna()].sort_values("step", kind="stable")
+    steps_of = seen.norms_per_step
+    rows = steps_of[steps_of["site"].isin(list(layers["site"]))] if len(steps_of) else steps_of
+    if not len(rows):
+        return
     for site, steps in rows.groupby("site", sort=False):
         norms = steps["gradient_norm"].to_numpy(float)
         row = layers[layers["site"] == site].iloc[0]
