@@ -46,7 +46,7 @@ def keeping(survey: Survey) -> Iterator[Kept]:
         module = survey.model.get_submodule(site.module)
         handles.append(module.register_forward_hook(_keep_output(kept, survey, site)))
     for name, module in survey.model.named_modules():
-        if isinstance(module, LAYERS["synapse"]):
+        if isinstance(module, LAYERS["synapse"]) and not getattr(module, "transposed", False):
             handles.append(module.register_forward_hook(_keep_input(kept, name)))
     try:
         yield kept
@@ -141,11 +141,8 @@ def _ones(module: nn.Module, x: Tensor) -> Tensor:
     if isinstance(module, nn.Linear):
         return functional.linear(x, weight)
     assert isinstance(module, nn.modules.conv._ConvNd)
-    dims = weight.dim() - 2
-    conv = (functional.conv1d, functional.conv2d, functional.conv3d)[dims - 1]
-    x = x.reshape(-1, *x.shape[-dims - 1 :])
-    made: Tensor = conv(x, weight, None, module.stride, module.padding, module.dilation,
-                        module.groups)  # fmt: skip
+    x = x.reshape(-1, *x.shape[1 - weight.dim() :])
+    made: Tensor = module._conv_forward(x, weight, None)
     return made
 
 

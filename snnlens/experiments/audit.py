@@ -84,10 +84,14 @@ def examine(
 
 
 def _side_by_side(record: Record, brute: pd.DataFrame) -> pd.DataFrame:
-    """The streamed number beside each brute-force one, and whether they are equal."""
-    pairs = zip(brute["site"], brute["quantity"], strict=True)
-    table = brute.assign(streamed=[_streamed(record, site, of) for site, of in pairs])
-    table = table.dropna(subset="streamed")
+    """The streamed number beside each brute-force one, and whether they are equal.
+
+    Where an audited probe said nothing there is no number, and that is not equal.
+    """
+    audited = brute["quantity"].str.partition(".")[0].isin(list(record.tables))
+    table = brute[audited]
+    pairs = zip(table["site"], table["quantity"], strict=True)
+    table = table.assign(streamed=[_streamed(record, site, of) for site, of in pairs])
     apart = (table["streamed"] - table["brute"]).abs()
     return table.assign(equal=apart <= table["tolerance"] * table["brute"].abs())[
         ["site", "quantity", "streamed", "brute", "tolerance", "equal"]
@@ -95,10 +99,8 @@ def _side_by_side(record: Record, brute: pd.DataFrame) -> pd.DataFrame:
 
 
 def _streamed(record: Record, site: str, quantity: str) -> float:
-    """The recorder's number: a column summed over its rows, or a count of bits."""
+    """The recorder's number: a column summed over its rows, or a count of bits; or none."""
     probe, _, column = quantity.partition(".")
-    if probe not in record.tables:
-        return math.nan
     table = record.tables[probe]
     rows = table[table["site"] == site]
     if not len(rows):

@@ -98,6 +98,45 @@ class FirstStep(FiringRate):
         return super().value(site, x[:1])
 
 
+class Deaf(FiringRate):
+    """A counter that says nothing of one layer."""
+
+    name = "firing_rate"
+
+    def wants(self, site: Site) -> bool:
+        return super().wants(site) and site.name != "3"
+
+
+def test_a_number_that_is_missing_is_not_equal() -> None:
+    result = api.analyse("audit", audit.of(conv(), *data(), PARAMS, probes=[Deaf()]))
+    table = result.table.set_index(["site", "quantity"])["equal"]
+    assert table["1"].all()
+    assert not table["3"].any()
+    assert [f.code for f in result.findings if f.code == "SNL902"] == ["SNL902"]
+
+
+def test_operations_of_every_kind_of_convolution() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular")
+            self.sn = snnlens.IF()
+            self.second = nn.Conv2d(4, 4, 3, stride=2, dilation=2, padding="valid", groups=2)
+            self.up = nn.ConvTranspose2d(4, 2, 2)  # of which no probe speaks
+
+        def forward(self, x: Tensor) -> Tensor:
+            steps, batch = x.shape[:2]
+            current = self.first(x.flatten(0, 1)).unflatten(0, (steps, batch))
+            return self.up(self.second(self.sn(current).flatten(0, 1)))
+
+    torch.manual_seed(0)
+    table = audit.of(loud(Net()), torch.rand(3, 2, 1, 9, 9), None, PARAMS).table("audit")
+    assert table["equal"].all()
+    counted = table[table["quantity"] == "synaptic_operations.events"]
+    assert counted["site"].tolist() == ["first", "second"]
+    assert (counted["brute"] > 0).all()
+
+
 @pytest.mark.parametrize("wrong", [FirstSample, FirstStep])
 def test_a_planted_wrong_probe_is_caught(wrong: type[Probe]) -> None:
     probes = [wrong(), registry.plugin("probes", "gradient_norm")()]
