@@ -7,7 +7,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +22,13 @@ from snnlens.adapters._survey import Survey, survey
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Step
 from snnlens.neuron.layers import Neuron
-from snnlens.neuron.statistics import BACKWARD, FORWARD, Bins, Statistics
+from snnlens.neuron.statistics import BACKWARD, FORWARD, Statistics
 from snnlens.provenance import provenance
 from snnlens.recording.clock import Clock
-from snnlens.recording.foreign import Call, scaled
+from snnlens.recording.foreign import Call
 from snnlens.recording.ledger import Ledger
-from snnlens.recording.probe import Probe, Sums, Train
+from snnlens.recording.probe import Probe, Train
+from snnlens.recording.reading import Heard, Reading, Seen
 from snnlens.recording.record import Record
 from snnlens.recording.reduce import step_squares
 from snnlens.recording.trains import Trains
@@ -39,71 +40,6 @@ LAYERS: dict[Role, tuple[type[nn.Module], ...]] = {
     "synapse": (nn.modules.conv._ConvNd, nn.Linear),
     "norm": (nn.modules.batchnorm._BatchNorm,),
 }
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """Which probes read a site, and how; asked once, used at each pass."""
-
-    site: Site
-    value: list[Probe]
-    gradient: list[Probe]
-    around: list[Probe]
-    step: list[Probe]
-    train: list[Probe]
-    paths: list[Probe]
-    statistics: frozenset[str]
-    bins: Bins | None
-    keeps_value: bool
-
-    @classmethod
-    def of(cls, site: Site, probes: Sequence[Probe]) -> _Reading:
-        """What the probes that want this site override or have the kernel sum."""
-        wanting = [p for p in probes if p.wants(site)]
-        gradient = [p for p in wanting if p.overrides("gradient") or p.statistics & BACKWARD]
-        return cls(
-            site,
-            value=[p for p in wanting if p.overrides("value") or p.statistics & FORWARD],
-            gradient=gradient,
-            around=[p for p in wanting if p.overrides("around")],
-            step=[p for p in wanting if p.overrides("step")],
-            train=[p for p in wanting if p.overrides("train")],
-            paths=[p for p in wanting if p.overrides("paths")],
-            statistics=frozenset(n for p in wanting for n in p.statistics),
-            bins=scaled(next((p.bins for p in wanting if p.bins), None), site.threshold),
-            keeps_value=any(p.keeps_value for p in gradient),
-        )
-
-    @property
-    def calls(self) -> bool:
-        """Whether more is asked of a spiking layer's call than its output."""
-        return bool(self.train or self.paths or self.statistics & FORWARD)
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """Who hears of a tensor's gradient, how the tensor lies, and which step it begins with."""
-
-    reading: _Reading
-    layout: Layout
-    at: int
-    train: Train | None = None
-
-
-@dataclass
-class _Seen:
-    """The tensor that passed last: one tensor may be several sites (O^l is S^(l+1))."""
-
-    tensor: weakref.ref[Tensor]
-    version: int | None
-    values: dict[tuple[str, str], Sums] = field(default_factory=dict)
-    counted: Statistics | None = None  # where it is the output of a spiking layer
-    heard: list[_Heard] = field(default_factory=list)
-    kept: list[Tensor] = field(default_factory=list)  # the value, where a probe asks for it
-
-    def is_now(self, x: Tensor) -> bool:
-        """Whether x is that tensor, not changed in place since."""
-        return self.tensor() is x and self.version is not None and self.version == x._version
 
 
 class Recorder:
@@ -146,8 +82,8 @@ class Recorder:
         self._forward_calls: Counter[str] = Counter()
         self._gradient_calls: Counter[str] = Counter()
         self._replayed: dict[str, tuple[Tensor, int]] = {}
-        self._last: _Seen | None = None
-        self._last_grad: _Seen | None = None
+        self._last: Seen | None = None
+        self._last_grad: Seen | None = None
         self._counted: dict[str, Statistics] = {}  # of the call that a neuron is in
         self._starts: dict[str, Tensor | None] = {}  # the membrane that a call began with
         self._stack = ExitStack()
@@ -226,15 +162,15 @@ class Recorder:
     def _attach(self) -> None:
         self._hold(self.model.register_forward_pre_hook(self._model_called))
         for site in self.sites:
-            reading = _Reading.of(site, self.probes)
+            reading = Reading.of(site, self.probes)
             if site.role == "parameter":
                 weight = self.model.get_parameter(site.name)
                 kept = [weight.detach()] if reading.keeps_value else []
-                self._watch_gradient(weight, [_Heard(reading, TIME_FIRST, 0)], kept)
+                self._watch_gradient(weight, [Heard(reading, TIME_FIRST, 0)], kept)
                 continue
             self._attach_to(self._module(site), reading)
 
-    def _attach_to(self, module: nn.Module, reading: _Reading) -> None:
+    def _attach_to(self, module: nn.Module, reading: Reading) -> None:
         site, adapter = reading.site, self.survey.adapters.get(reading.site.module)
         if site.role in LAYERS:
             self._hold(module.register_forward_hook(self._layer_hook(reading), with_kwargs=True))
@@ -260,7 +196,7 @@ class Recorder:
                 f"the module of site {site.name}", got=site.module, wanted="a part of the model"
             ) from None
 
-    def _tap(self, module: Neuron, reading: _Reading) -> None:
+    def _tap(self, module: Neuron, reading: Reading) -> None:
         def listen(step: Step) -> None:
             for probe in reading.step if not is_recomputing() else ():
                 self.ledger.add(probe, reading.site, probe.step(reading.site, step), at=step.t)
@@ -268,7 +204,7 @@ class Recorder:
         if reading.step:
             self._stack.enter_context(module.tap(listen))
 
-    def _count(self, module: Neuron, reading: _Reading) -> None:
+    def _count(self, module: Neuron, reading: Reading) -> None:
         """Have the kernel sum what the probes of this neuron's output ask for."""
 
         def listen(seen: Statistics) -> None:
@@ -300,7 +236,7 @@ class Recorder:
         alive = [h for h in self._tensor_hooks if h.hooks_dict_ref() is not None]
         self._tensor_hooks = alive
 
-    def _input_hook(self, reading: _Reading) -> Callable[..., None]:
+    def _input_hook(self, reading: Reading) -> Callable[..., None]:
         def hook(_module: nn.Module, args: Args, named: Named) -> None:
             if not is_recomputing():
                 at = self._clock.tick(reading.site.name, self._axis)
@@ -308,7 +244,7 @@ class Recorder:
 
         return hook
 
-    def _output_hook(self, reading: _Reading) -> Callable[..., None]:
+    def _output_hook(self, reading: Reading) -> Callable[..., None]:
         """Of a block, and of a neuron of snnlens, whose kernel counts: always a whole sequence."""
         site = reading.site
         own = site.role == "neuron" or self.survey.listed
@@ -328,7 +264,7 @@ class Recorder:
 
         return hook
 
-    def _layer_hook(self, reading: _Reading) -> Callable[..., None]:
+    def _layer_hook(self, reading: Reading) -> Callable[..., None]:
         site = reading.site
 
         def hook(module: nn.Module, args: Args, named: Named, output: Tensor) -> None:
@@ -344,7 +280,7 @@ class Recorder:
         return hook
 
     def _before_call(
-        self, reading: _Reading, adapter: Adapter, module: nn.Module, args: Args, named: Named
+        self, reading: Reading, adapter: Adapter, module: nn.Module, args: Args, named: Named
     ) -> None:
         """Of a spiking layer that is not only counted inside: its step, and its membrane."""
         if is_recomputing():
@@ -357,7 +293,7 @@ class Recorder:
             self._starts[name] = adapter.start(module, args, named)
 
     def _after_call(  # noqa: PLR0917 - torch gives what stands behind the adapter
-        self, reading: _Reading, adapter: Adapter,
+        self, reading: Reading, adapter: Adapter,
         module: nn.Module, args: Args, named: Named, output: Any,
     ) -> None:  # fmt: skip
         if is_recomputing():
@@ -373,7 +309,7 @@ class Recorder:
             train = self._take_train(reading, call, at)
         self._observe(reading, raw, layout, at, train)
 
-    def _count_call(self, reading: _Reading, call: Call) -> Statistics:
+    def _count_call(self, reading: Reading, call: Call) -> Statistics:
         seen, replayed = call.statistics(reading.statistics & FORWARD, reading.bins)
         if replayed is not None:
             wrong, of = self._replayed.get(reading.site.name, (0, 0))
@@ -381,7 +317,7 @@ class Recorder:
             self._replayed[reading.site.name] = (differ + wrong, of + replayed.numel())
         return seen
 
-    def _take_train(self, reading: _Reading, call: Call, at: int) -> Train | None:
+    def _take_train(self, reading: Reading, call: Call, at: int) -> Train | None:
         if not (reading.train or reading.paths):
             return None
         with torch.no_grad():
@@ -390,7 +326,7 @@ class Recorder:
                                      whole=_whole(call))  # fmt: skip
 
     def _observe(
-        self, reading: _Reading, x: Tensor, layout: Layout, at: int, train: Train | None = None
+        self, reading: Reading, x: Tensor, layout: Layout, at: int, train: Train | None = None
     ) -> None:
         site = reading.site
         counted = self._counted.pop(site.name, None)
@@ -398,11 +334,11 @@ class Recorder:
         self._see_shape(site.name, shape, at)
         self._clock.lasted(site.name, shape[0] if shape else 1)
         if self._last is None or not self._last.is_now(x):
-            self._last = _Seen(weakref.ref(x), _version(x), counted=counted)
+            self._last = Seen(weakref.ref(x), _version(x), counted=counted)
         for probe in reading.value:
-            self._take_value(probe, site, x, _Heard(reading, layout, at), self._last)
+            self._take_value(probe, site, x, Heard(reading, layout, at), self._last)
         if x.requires_grad and (reading.gradient or reading.paths):
-            self._expect_gradient(self._last, _Heard(reading, layout, at, train), x)
+            self._expect_gradient(self._last, Heard(reading, layout, at, train), x)
         self._on_site()
 
     def _see_shape(self, name: str, shape: torch.Size, at: int) -> None:
@@ -411,7 +347,7 @@ class Recorder:
         if len(old) and len(shape) and old[0] < shape[0] + at:
             self._shapes[name] = (shape[0] + at, *old[1:])
 
-    def _take_value(self, probe: Probe, site: Site, x: Tensor, as_: _Heard, seen: _Seen) -> None:
+    def _take_value(self, probe: Probe, site: Site, x: Tensor, as_: Heard, seen: Seen) -> None:
         names = probe.statistics & FORWARD
         if seen.counted is not None and names and names <= seen.counted.forward.keys():
             shape = as_.layout.time_first(x).shape
@@ -422,7 +358,7 @@ class Recorder:
                 seen.values[key] = probe.value(site, as_.layout.time_first(x.detach()))
             self.ledger.add(probe, site, seen.values[key], as_.at)
 
-    def _expect_gradient(self, seen: _Seen, heard: _Heard, x: Tensor) -> None:
+    def _expect_gradient(self, seen: Seen, heard: Heard, x: Tensor) -> None:
         """One listener per tensor; it may be several sites, and only some need its value kept."""
         seen.heard.append(heard)
         if not seen.kept and heard.reading.keeps_value:
@@ -434,17 +370,17 @@ class Recorder:
         else:
             self._watch_gradient(x, seen.heard, seen.kept)
 
-    def _watch_gradient(self, x: Tensor, heard: list[_Heard], kept: list[Tensor]) -> None:
+    def _watch_gradient(self, x: Tensor, heard: list[Heard], kept: list[Tensor]) -> None:
         self._tensor_hooks.append(x.register_hook(self._hearing(heard, kept)))
 
-    def _hearing(self, heard: list[_Heard], kept: list[Tensor]) -> Callable[..., None]:
+    def _hearing(self, heard: list[Heard], kept: list[Tensor]) -> Callable[..., None]:
         """What a gradient is handed to: by its tensor, or by the kernel with what it summed."""
 
         def hear(grad: Tensor, counted: Statistics | None = None) -> None:
             if self._closed:
                 return
             if self._last_grad is None or not self._last_grad.is_now(grad):
-                self._last_grad = _Seen(weakref.ref(grad), _version(grad))
+                self._last_grad = Seen(weakref.ref(grad), _version(grad))
             self._last_grad.counted = counted or self._last_grad.counted
             for one in heard:
                 self._gradient_calls[one.reading.site.name] += one.at == 0
@@ -457,7 +393,7 @@ class Recorder:
 
         return hear
 
-    def _take_gradient(self, probe: Probe, one: _Heard, grad: Tensor, kept: list[Tensor]) -> None:
+    def _take_gradient(self, probe: Probe, one: Heard, grad: Tensor, kept: list[Tensor]) -> None:
         seen, site, view = self._last_grad, one.reading.site, one.layout.time_first(grad.detach())
         assert seen is not None
         names = probe.statistics & BACKWARD
@@ -524,7 +460,7 @@ class Recorder:
         return bool((sums["nonzero"] == sums["total"]).all() and (sums["above_one"] == 0).all())
 
 
-def _asks_more(module: Neuron, reading: _Reading) -> bool:
+def _asks_more(module: Neuron, reading: Reading) -> bool:
     """Whether a neuron of snnlens needs more than the kernel's sums: trains, or kept state."""
     return bool(reading.train or reading.paths) or module.keep_state
 
