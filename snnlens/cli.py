@@ -50,7 +50,7 @@ def _outcome(error: BaseException) -> int:
     kind = type(error).__name__
     if isinstance(error, SnnlensError):
         sys.stderr.write(getattr(error, "traceback", ""))  # of the user's own code
-        return _say(str(error), error.exit_code)
+        return _say(str(error), error.exit_code) if error.exit_code else 0
     if isinstance(error, KeyboardInterrupt) or kind == "Abort":  # typer turns Ctrl-C into Abort
         return _say("interrupted; nothing was written", INTERRUPTED)
     if hasattr(error, "format_message"):  # typer's own usage errors
@@ -253,8 +253,12 @@ def _question(name: str) -> Any:
 
 def _option(name: str, spec: Any) -> inspect.Parameter:
     """Every option is text here; Params judges it, so that each mistake has one wording."""
-    if (spec.json_schema_extra or {}).get("argument"):
+    extra = spec.json_schema_extra or {}
+    if extra.get("argument"):
         return _argument(name, spec)
+    if extra.get("flag"):
+        flag = typer.Option("--" + name.replace("_", "-"), help=spec.description)
+        return _keyword(name, bool | None, flag, None)
     default = spec.default
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     text = spec.description + ("" if default is None else f" [default: {shown}]")
@@ -264,9 +268,10 @@ def _option(name: str, spec: Any) -> inspect.Parameter:
 
 
 def _argument(name: str, spec: Any) -> inspect.Parameter:
-    """A field that is given by its place: MODEL."""
+    """A field that is given by its place: MODEL, RUN|CHECKPOINT."""
     text = spec.description.replace("[", r"\[")
-    argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
+    shown = spec.json_schema_extra.get("metavar", name.upper())
+    argument = typer.Argument(metavar=shown, help=text, show_default=False)
     default = inspect.Parameter.empty if spec.is_required() else None
     return _keyword(name, str if spec.is_required() else str | None, argument, default)
 

@@ -29,5 +29,17 @@ class NothingToRecord(SnnlensError):
     exit_code = 5
 
 
+class Interrupted(SnnlensError):
+    """Ctrl-C in a training or a sweep: what is whole stays, and the message says how to go on."""
+
+    exit_code = 130
+
+
+class HelpedOnly(SnnlensError):
+    """This process of several has done its part; the first one answers."""
+
+    exit_code = 0
+
+
 class SlowBackend(UserWarning):
     """The neurons run in plain PyTorch where a compiled kernel was expected; said once."""

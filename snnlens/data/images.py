@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnlens.data import specs
-from snnlens.data.source import Channels, Integers, Request, Source
+from snnlens.data.source import Channels, Integers, Request, Source, check_part
 from snnlens.errors import InputError
 
 
@@ -46,6 +46,7 @@ def load(
     seed: int = 0,
     time_steps: int | None = None,
     bin_ms: float | None = None,
+    part: str | None = None,
 ) -> Images:
     """Load `samples` images: the first of a seeded permutation of the data set, without repeats.
 
@@ -54,8 +55,9 @@ def load(
     of the same seed begins with the smaller one. On little-endian machines the same arguments and
     library versions give the same bytes.
 
-    Event data (nmnist) come as counts in frames, neither resized nor normalised: `time_steps`
-    frames that hold equally many events, or with `bin_ms` frames of that duration.
+    Event data (nmnist, cifar10dvs, ...) come as counts in frames, neither resized nor normalised:
+    `time_steps` frames that hold equally many events, or with `bin_ms` frames of that duration. An
+    image size above the sensor's has them centred, zeros around.
 
     Args:
         spec: the kind of data, with its path where it takes one.
@@ -64,9 +66,12 @@ def load(
         seed: of the permutation.
         time_steps: T of event data; images have no time and take no notice of it.
         bin_ms: duration of a frame of event data in milliseconds.
+        part: "train" or "test", of data that has such parts (`specs.parts`); train where nothing
+            is said.
 
     Raises InputError for a spec that `specs.check` refuses, for samples or image_size below 1, a
-    seed outside [0, 2^63), a data set with fewer images, and data that can not be read.
+    seed outside [0, 2^63), a part that is not there, a data set with fewer images, and data that
+    can not be read.
 
     >>> batch = load("random", samples=4, image_size=16, seed=1)
     >>> batch.x.shape, batch.y.shape
@@ -76,18 +81,18 @@ def load(
     _check_numbers(samples, seed)
     kind, path = specs.parse(spec)
     _check_bin(kind, bin_ms)
-    request = Request(samples, image_size, seed, time_steps, bin_ms)
+    if part is not None:
+        check_part(part, specs.parts(spec), spec)
+    request = Request(samples, image_size, seed, time_steps, bin_ms, part)
     source = specs.reader(kind).read(path, request)
     order = _order(source, spec, samples, seed)
-    x = torch.from_numpy(source.pixels(order))
-    if not source.frames:
-        x = _normalised(_resized(x, image_size), source)
+    x = decoded(source, order, image_size)
     y = torch.from_numpy(source.labels[order])
     return Images(
         x=x,
         y=y,
         classes=source.classes,
-        description=_description(source, samples, x.shape[-1]),
+        description=_description(source, samples, x),
         fingerprint=fingerprint(x, y),
         source=spec,
         dataset_size=len(source.labels),
@@ -95,6 +100,18 @@ def load(
         std=source.std,
         frames=source.frames,
     )
+
+
+def decoded(source: Source, indices: Integers, image_size: int | None) -> Tensor:
+    """Samples as a model takes them: images resized and normalised, frames as they are.
+
+    >>> from snnlens.data.readers import digits
+    >>> source = digits.read(None, Request(samples=1, image_size=8, seed=0))
+    >>> decoded(source, np.arange(3), 16).shape
+    torch.Size([3, 3, 16, 16])
+    """
+    x = torch.from_numpy(source.pixels(indices))
+    return x if source.frames else _normalised(_resized(x, image_size), source)
 
 
 def fingerprint(x: Tensor, y: Tensor) -> str:
@@ -147,6 +164,8 @@ def _normalised(x: Tensor, source: Source) -> Tensor:
     return (x - mean) / std
 
 
-def _description(source: Source, samples: int, image_size: int) -> str:
-    count = f"{samples} {source.noun}{'s' if samples > 1 else ''} at {image_size} px"
+def _description(source: Source, samples: int, x: Tensor) -> str:
+    height, width = x.shape[-2:]
+    size = f"{width}" if height == width else f"{height} x {width}"
+    count = f"{samples} {source.noun}{'s' if samples > 1 else ''} at {size} px"
     return ", ".join(part for part in (source.title, count, source.note) if part)

@@ -1,0 +1,163 @@
+"""The state of a training after a whole epoch: weights, optimiser, random state. No pickle.
+
+    checkpoints/epoch-0007/weights.safetensors     the model's state dict
+                           optimiser.safetensors   the optimiser's tensors, by parameter and name
+                           random.safetensors      the random state of torch, and of CUDA
+                           state.json              epochs done, the optimiser's numbers, checksums
+
+A folder of that name is whole, because it was renamed when everything in it was synced; the older
+one is removed after that.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from snnlens.errors import InputError
+from snnlens.training import atomic
+
+SCHEMA_VERSION = 1
+FOLDER = "checkpoints"
+PARTS = ("weights", "optimiser", "random")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was read of one: `epoch` whole epochs are done."""
+
+    epoch: int
+    weights: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    random: dict[str, Tensor]
+    state: dict[str, Any]
+
+    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer, scaler: Any) -> None:
+        """Put everything back; the model must be the one that was saved."""
+        model.load_state_dict(self.weights)
+        kept: dict[int, dict[str, Any]] = {}
+        for key, value in self.optimiser.items():
+            index, _, name = key.partition(".")
+            kept.setdefault(int(index), {})[name] = value
+        groups = self.state["optimiser_groups"]
+        optimiser.load_state_dict({"state": kept, "param_groups": groups})
+        scaler.load_state_dict(self.state["scaler"])
+        torch.set_rng_state(self.random["torch"])
+        if torch.cuda.is_available() and "cuda" in self.random:
+            torch.cuda.set_rng_state(self.random["cuda"])
+
+
+def save(
+    folder: Path, epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, scaler: Any
+) -> Path:
+    """Write the state after `epoch` whole epochs; older ones go when it is whole.
+
+    Raises:
+        InputError: the disk is full; the last whole checkpoint stays.
+    """
+    parts = {
+        "weights": safetensors.torch.save(_plain(model.state_dict())),
+        "optimiser": safetensors.torch.save(_plain(_tensors(optimiser))),
+        "random": safetensors.torch.save(_random()),
+    }
+    state = {
+        "schema": SCHEMA_VERSION,
+        "epoch": epoch,
+        "optimiser_groups": optimiser.state_dict()["param_groups"],
+        "scaler": scaler.state_dict(),
+        "sha256": {name: atomic.sha256(data) for name, data in parts.items()},
+    }
+    files = {f"{name}.safetensors": data for name, data in parts.items()}
+    path = folder / FOLDER / f"epoch-{epoch:04d}"
+    with atomic.room("the checkpoint", f"the last whole one stays in {folder / FOLDER}"):
+        if path.exists():  # whole, but what came after it was undone
+            shutil.rmtree(path)
+        atomic.write_folder(path, files | {"state.json": json.dumps(state, indent=1).encode()})
+    for old in _all(folder):
+        if old != path:
+            shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def load(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint of a training folder; None where there is none yet.
+
+    Raises:
+        InputError: a file of it was cut or changed.
+    """
+    found = _all(folder)
+    return read(found[-1]) if found else None
+
+
+def read(path: Path) -> Checkpoint:
+    """One checkpoint, its checksums compared.
+
+    Raises InputError for a file that is missing, cut or changed, and an unknown schema version.
+    """
+    state = _state(path)
+    tensors = {name: _part(path, name, state["sha256"][name]) for name in PARTS}
+    return Checkpoint(
+        state["epoch"], tensors["weights"], tensors["optimiser"], tensors["random"], state
+    )
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted((folder / FOLDER).glob("epoch-[0-9]*"), key=lambda p: int(p.name[6:]))
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _broken(path / "state.json", "cut or changed") from None
+    if state.get("schema") != SCHEMA_VERSION:
+        raise InputError(
+            f"the schema version of {path}", got=state.get("schema"), wanted=str(SCHEMA_VERSION),
+            do="read it with the snnlens that wrote it",
+        )  # fmt: skip
+    return dict(state)
+
+
+def _part(path: Path, name: str, wanted: str) -> dict[str, Tensor]:
+    file = path / f"{name}.safetensors"
+    try:
+        data = file.read_bytes()
+        if atomic.sha256(data) != wanted:
+            raise _broken(file, "other bytes")
+        return safetensors.torch.load(data)
+    except (OSError, SafetensorError):
+        raise _broken(file, "cut or changed") from None
+
+
+def _broken(file: Path, got: str) -> InputError:
+    do = "remove that folder and begin again with --force"
+    return InputError(str(file), got=got, wanted="as written", do=do)
+
+
+def _tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by parameter number and name: `3.momentum_buffer`."""
+    state = optimiser.state_dict()["state"]
+    return {f"{i}.{key}": value for i, kept in state.items() for key, value in kept.items()
+            if isinstance(value, Tensor)}  # fmt: skip
+
+
+def _random() -> dict[str, Tensor]:
+    found = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        found["cuda"] = torch.cuda.get_rng_state()
+    return found
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, each with memory of its own: safetensors takes no views."""
+    return {k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for k, v in tensors.items()}  # fmt: skip
