@@ -1,10 +1,9 @@
-"""Fig. 5 of the SEW ResNet paper, and the table of which neuron can be the identity where.
+"""The identity error of each block, and the table of which neuron can be the identity where.
 
-Question  How often do blocks fire at initialisation, and which blocks can pass their input on?
-Claim     SEW and falls silent, add grows linearly, iand thins out, zero-init makes all equal;
-          Spiking blocks are the identity only for some neurons, SEW add and iand for all.
-Source    Fang et al. 2021, "Deep Residual Learning in Spiking Neural Networks", Fig. 5,
-          Sections 3.2 and 3.3.
+Question  Which blocks can pass their input on unchanged, and with which neuron?
+Claim     Spiking blocks are the identity only for some neurons, SEW add and iand for all.
+Source    Fang et al. 2021, "Deep Residual Learning in Spiking Neural Networks", Sections 3.2 and
+          3.3. Fig. 5 is analyses/firing_rates.py.
 Choices   152 layers as published; T = 4; 32 real images at 64 px; seed 0; MS-ResNet beside them.
 
 Run       python analyses/identity.py [-o FOLDER] [--data SPEC] [--depth N]       (about 2 minutes)
@@ -19,20 +18,19 @@ from snnlens import api
 
 
 def main() -> None:
-    """Two run folders: rates (Fig. 5) and identity (the table)."""
+    """One run folder, its claims and its table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("reports/out/analyses"))
     parser.add_argument("--data", default="digits")
     parser.add_argument("--depth", type=int, default=152)
     options = parser.parse_args()
-    for question, name in (("rates", "fig5"), ("identity", "identity")):
-        folder = options.output / name
-        result = api.answer(question, folder, force=True, depth=options.depth, data=options.data)
-        for claim in result.claims:
-            measured = "-" if claim.measured is None else f"{claim.measured:.4g}"
-            print(f"{name}  {claim.verdict:12}  {claim.id:24}  {measured}  {claim.reason}")
-        for title, table in result.extra.items():
-            print(f"\n{title}\n{table.drop(columns=['condition']).to_string(index=False)}")
+    folder = options.output / "identity"
+    result = api.answer("identity", folder, force=True, depth=options.depth, data=options.data)
+    for claim in result.claims:
+        measured = "-" if claim.measured is None else f"{claim.measured:.4g}"
+        print(f"{claim.verdict:12}  {claim.id:24}  {measured}  {claim.reason}")
+    for title, table in result.extra.items():
+        print(f"\n{title}\n{table.drop(columns=['condition']).to_string(index=False)}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import Any
 
 PEAKS = ("SpikingJelly", "exact", "lean", "checkpoint", "bfloat16")
-ROUNDS = {"neurons": 5, "calls": 9, "recording": 9, "foreign": 5, "networks": 7}
+ROUNDS = {
+    "neurons": 5, "calls": 9, "recording": 9, "foreign": 5, "networks": 7, "training": 5,
+    "logs": 3, "sweep": 3, "memory": 1,
+}  # fmt: skip
+FILES = {"foreign": "foreign"} | dict.fromkeys(("training", "logs", "sweep", "memory"), "training")
+ALONE = ("sweep", "logs", "memory")  # whole processes with threads of their own
 
 
 def main() -> None:
@@ -44,6 +49,8 @@ def collect(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     allocators = ["keep", "default"] if part == "neurons" else ["keep"]
     if part == "peak":
         return [r for what in PEAKS for r in _worker(f"peak:{what}", 2, "default", options)]
+    if part in ALONE:
+        return _worker(part, 1, "default", options)
     return [
         {"threads": threads, "allocator": allocator} | row
         for threads in options.threads
@@ -67,7 +74,8 @@ def _worker(
 
 def work(part: str, threads: int, allocator: str, *, quick: bool) -> list[dict[str, Any]]:
     """One part in this process."""
-    import foreign
+    import importlib
+
     import parts
     import torch
 
@@ -81,7 +89,7 @@ def work(part: str, threads: int, allocator: str, *, quick: bool) -> list[dict[s
         return parts.peak(what, quick=quick)
     options = {"fresh": allocator == "default"} if name == "neurons" else {}
     rounds = 2 if quick else ROUNDS[name]
-    file = foreign if name == "foreign" else parts
+    file = importlib.import_module(FILES.get(name, "parts"))
     rows: list[dict[str, Any]] = getattr(file, name)(rounds, quick=quick, **options)
     return rows
 
