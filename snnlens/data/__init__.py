@@ -1,1 +1,1 @@
-"""Images and event frames for a run: digits, CIFAR-10, folders, N-MNIST; see `images.load`."""
+"""Images and event frames for a run: digits, CIFAR-10, folders, event data; see `images.load`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,12 @@ def frames_by_time(events: Events, bin_ms: float, steps: int, size: tuple[int, i
     return _counted(events, frame, (frame >= 0) & (frame < steps), steps, size)
 
 
-def frames_by_number(events: Events, steps: int, size: tuple[int, int]) -> Integers:
+def frames_by_number(
+    events: Events,
+    steps: int,
+    size: tuple[int, int],
+    remainder: Literal["spread", "last"] = "spread",
+) -> Integers:
     """Count events in frames that hold equally many: of n events in time order, frame t holds
     those from floor(t n / T) up to, not including, floor((t + 1) n / T).
 
@@ -79,6 +84,7 @@ def frames_by_number(events: Events, steps: int, size: tuple[int, int]) -> Integ
         events: the recording.
         steps: number of frames T.
         size: (height, width) of the sensor in pixels.
+        remainder: "last" has SpikingJelly's bounds.
 
     Returns:
         Counts int64 [T, 2, height, width], channel = polarity; unit: events.
@@ -92,9 +98,42 @@ def frames_by_number(events: Events, steps: int, size: tuple[int, int]) -> Integ
     """
     check_steps(steps)
     bounds = np.arange(steps + 1) * len(events) // steps
+    if remainder == "last":
+        bounds[:-1] = np.arange(steps) * (len(events) // steps)
     frame = np.empty(len(events), np.int64)
     frame[np.argsort(events.t_us, kind="stable")] = np.repeat(np.arange(steps), np.diff(bounds))
     return _counted(events, frame, np.ones(len(events), np.bool_), steps, size)
+
+
+def centred(frames: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Put frames [..., height, width] in the middle of larger ones, zeros around.
+
+    Where a margin is odd, its larger half is below or on the right.
+
+    Raises InputError for a size (height, width) in pixels below that of the frames.
+
+    >>> centred(np.ones((1, 1, 2), int), (3, 4)).tolist()
+    [[[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]]
+    """
+    height, width = frames.shape[-2:]
+    if size[0] < height or size[1] < width:
+        wanted = f"at least {height} x {width}: frames are centred, not resized"
+        raise InputError("the size of frames", got=f"{size[0]} x {size[1]}", wanted=wanted)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    out = np.zeros((*frames.shape[:-2], *size), frames.dtype)
+    out[..., top : top + height, left : left + width] = frames
+    return out
+
+
+def from_start(events: Events, start_us: int | None = None) -> Events:
+    """The same events on a clock that is 0 at `start_us`, or else at the first event.
+
+    >>> from_start(Events(x=[3, 4], y=[0, 0], polarity=[1, 0], t_us=[90, 70])).t_us
+    array([20,  0])
+    """
+    if start_us is None:
+        start_us = int(events.t_us.min()) if len(events) else 0
+    return replace(events, t_us=events.t_us - start_us)
 
 
 def bin_us(bin_ms: float) -> int:

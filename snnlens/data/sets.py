@@ -18,7 +18,7 @@ from snnlens.errors import InputError
 
 HELD_BYTES = 2**30  # a set of up to 1 GiB is decoded once and kept
 CHUNK = 256  # samples decoded at a time
-ALL = 1  # `samples` of a request: readers list everything, whatever it says
+DRAWN = 64  # samples of random data; every other reader lists all that there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def load(
     Args:
         spec: `kind` or `kind:PATH`, as in `--data`.
         image_size: pixels, both sides; None leaves samples as they are.
-        test_share: of each class, in (0, 1), rounded; at least one sample where a class has two.
+        test_share: of each class, in (0, 1); of all samples it is exact to rounding.
         time_steps: frames of event data.
         options: further fields of `Request` (bin_ms).
 
@@ -108,8 +108,8 @@ def load(
     if not 0 < test_share < 1:
         raise InputError("test_share", got=test_share, wanted="above 0 and below 1")
     kind, path = specs.parse(spec)
-    request = Request(ALL, image_size, 0, time_steps, **options)
-    if {"train", "test"} <= set(_parts(kind, path)):
+    request = Request(DRAWN, image_size, 0, time_steps, **options)
+    if {"train", "test"} <= set(specs.parts(spec)):
         both = [_whole(kind, path, replace(request, part=part)) for part in ("train", "test")]
     else:
         both = _split(specs.reader(kind).read(path, request), image_size, test_share)
@@ -118,13 +118,6 @@ def load(
             raise InputError(f"the {one.part} part of {spec}", got="empty", wanted="with samples",
                              do="give --test-share .5")  # fmt: skip
     return both[0], both[1]
-
-
-def _parts(kind: str, path: Path | None) -> tuple[str, ...]:
-    """The parts that this data has by itself."""
-    known = getattr(specs.reader(kind), "parts", None)
-    found: tuple[str, ...] = known(path) if known is not None else ()
-    return found
 
 
 def _whole(kind: str, path: Path | None, request: Request) -> Set:
@@ -136,13 +129,27 @@ def _whole(kind: str, path: Path | None, request: Request) -> Set:
 def _split(source: Source, image_size: int | None, share: float) -> list[Set]:
     """A share of each class for the test, by a fixed permutation."""
     order = torch.randperm(len(source.labels), generator=torch.Generator().manual_seed(0)).numpy()
+    classes, sizes = np.unique(source.labels, return_counts=True)
     tested = np.zeros(len(order), bool)
-    for label in np.unique(source.labels):
+    for label, count in zip(classes, shares(sizes, share), strict=True):
         members = order[source.labels[order] == label]
-        count = max(round(share * len(members)), int(len(members) > 1))
         tested[members[:count]] = True
     parts = {"train": np.flatnonzero(~tested), "test": np.flatnonzero(tested)}
     return [_set(source, indices, image_size, part) for part, indices in parts.items()]
+
+
+def shares(sizes: Integers, share: float) -> Integers:
+    """So many of each class that their sum is `share` of all, rounded: by largest remainders.
+
+    >>> shares(np.array([3, 3, 4]), 0.5)
+    array([2, 1, 2])
+    """
+    wanted = share * sizes
+    counts = np.floor(wanted).astype(np.int64)
+    missing = round(share * int(sizes.sum())) - int(counts.sum())
+    first = np.argsort(counts - wanted, kind="stable")[:missing]
+    counts[first] += 1
+    return counts
 
 
 def _set(source: Source, indices: Integers, image_size: int | None, part: str) -> Set:

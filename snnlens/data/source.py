@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,11 @@ Channels = tuple[float, ...]
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+# what numpy and zipfile raise on broken files of arrays
+BROKEN_ARRAYS: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,9 @@ class Request:
     seed: int
     time_steps: int | None = None  # frames of event data
     bin_ms: float | None = None  # duration of such a frame; None: equally many events in each
+    part: str | None = None  # "train" or "test", of data that has it (`parts`); None: train if any
+    # where n events do not divide by T: "spread" them over all frames, or "last": into the last one
+    remainder: Literal["spread", "last"] = "spread"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +75,9 @@ class Source:
 class Reader(Protocol):
     """A module in `readers/`: `PATH` says what its path must be, and is empty if it takes none.
 
-    One of event data also says `FRAMES = True`.
+    One of event data also says `FRAMES = True`. One that can have a training and a test part says
+    `PARTS = True` and has `parts(path)`, which of "train" and "test" a path has; it honours
+    `Request.part`.
     """
 
     PATH: str
@@ -83,6 +96,18 @@ def uint8_pixels(images: NDArray[np.uint8]) -> Floats:
     array([0., 1.], dtype=float32)
     """
     return images.astype(np.float32) / np.float32(255)
+
+
+def check_part(part: str | None, there: tuple[str, ...], path: object) -> None:
+    """Raise InputError for a part ("train", "test") that data does not have by itself.
+
+    >>> check_part("test", ("train",), "cifar10:PATH")
+    Traceback (most recent call last):
+    snnlens.errors.InputError: the part of cifar10:PATH must be train; got 'test'
+    """
+    if part is not None and part not in there:
+        wanted = " or ".join(there) or "left out: it has none"
+        raise InputError(f"the part of {path}", got=part, wanted=wanted)
 
 
 def stated_size(request: Request, because: str) -> int:

@@ -17,7 +17,7 @@ def kinds() -> list[str]:
     """Return the kinds of data: the file names in `readers/`, sorted; nothing is imported.
 
     >>> kinds()
-    ['cifar10', 'digits', 'imagefolder', 'nmnist', 'random']
+    ['cifar10', 'cifar10dvs', 'digits', 'dvsgesture', 'events', 'imagefolder', 'ncaltech101', ...]
     """
     names = (module.name for module in pkgutil.iter_modules(readers.__path__))
     return sorted(name for name in names if not name.startswith("_"))
@@ -82,6 +82,20 @@ def has_frames(kind: str) -> bool:
     (True, False)
     """
     return bool(getattr(reader(kind), "FRAMES", False))
+
+
+def parts(spec: str) -> tuple[str, ...]:
+    """Which of "train" and "test" this data has by itself; () where it has to be split.
+
+    Raises InputError as `parse` does.
+
+    >>> parts("digits")
+    ()
+    """
+    kind, path = parse(spec)
+    known = getattr(reader(kind), "parts", None)
+    found: tuple[str, ...] = () if known is None else known(path)
+    return found
 
 
 def _check_still(spec: str) -> None:

@@ -16,8 +16,10 @@ from torch import nn
 from snnlens.errors import InputError
 from snnlens.experiments._blame import UserCodeError, user_code
 from snnlens.experiments._imports import named
-from snnlens.models.plan import CIFAR_MAX_DEPTH, IMAGENET
+from snnlens.models.dvs import DVSNet, dvs_net
+from snnlens.models.plan import CIFAR_MAX_DEPTH, DVS_NET, IMAGENET
 from snnlens.models.resnet import ResNet, resnet
+from snnlens.neuron.layers import Neuron
 
 __all__ = ["UserCodeError", "call_factory", "load_class", "load_model", "user_code"]
 
@@ -25,22 +27,40 @@ BUILT_IN = re.compile(r"(sew|spiking|plain|ms)_resnet(\d+)(?:_(add|and|iand))?")
 NAMES = [
     f"{kind}_resnet{depth}" for kind in ("sew", "spiking", "plain", "ms") for depth in IMAGENET
 ]
-WANTED = "a built-in name (sew_resnet18), package.module:factory, file.py:factory or a .nir file"
+DVS_NAMES = [
+    f"{kind}_{size}7b_net" for kind in ("sew", "spiking", "plain") for size in ("", "wide_")
+]
+WANTED = (
+    "a built-in name (sew_resnet18, sew_7b_net), package.module:factory, file.py:factory or a "
+    ".nir file"
+)
 
 
 def load_model(
-    spec: str, *, seed: int = 0, classes: int | None = None, time_steps: int = 4
+    spec: str,
+    *,
+    seed: int = 0,
+    classes: int | None = None,
+    time_steps: int = 4,
+    layout: str | None = None,
+    neuron: Neuron | None = None,
+    zero_init: bool = False,
 ) -> nn.Module:
     """The model that MODEL names.
 
     Args:
         spec: a built-in name (`sew_resnet50`, `spiking_resnet18`, `plain_resnet34`, `ms_resnet101`,
-            `sew_resnet18_iand`; depths 6n + 2 are the cifar layout), `package.module:factory`
-            (the current folder is first on sys.path, as with `python -m`), `file.py:factory`, or
-            a `.nir` file. A factory is called without arguments.
+            `sew_resnet18_iand`; depths 6n + 2 are the cifar layout), for frames of events
+            `sew_7b_net`, `spiking_7b_net`, `plain_7b_net`, `sew_7b_net_iand`, `sew_wide_7b_net`,
+            ..., `package.module:factory` (the current folder is first on sys.path, as with
+            `python -m`), `file.py:factory`, or a `.nir` file. A factory is called without
+            arguments.
         seed: of the weights; torch, numpy and `random` are seeded before a factory is called.
-        classes: outputs of a built-in model; 1000 if None.
+        classes: outputs of a built-in model; 1000 if None (11 of a 7B-Net, 10 of a wide one).
         time_steps: T of a built-in model.
+        layout: of a built-in ResNet; None takes that of its depth.
+        neuron: of a built-in model; IF() by default, PLIF() of a 7B-Net.
+        zero_init: whether the branches of a built-in model begin at their identity value.
 
     Raises:
         InputError: no such name, module, file or factory, or what it returns is no nn.Module.
@@ -54,8 +74,14 @@ def load_model(
     built_in = BUILT_IN.fullmatch(spec)
     if built_in:
         return _built_in(
-            spec, *built_in.groups(), seed=seed, classes=classes, time_steps=time_steps
-        )
+            spec, *built_in.groups(), seed=seed, classes=classes, time_steps=time_steps,
+            layout=layout, neuron=neuron, zero_init=zero_init,
+        )  # fmt: skip
+    if dvs := DVS_NET.fullmatch(spec):
+        return _dvs(
+            spec, *dvs.groups(), layout=layout, seed=seed, classes=classes, time_steps=time_steps,
+            neuron=neuron, zero_init=zero_init,
+        )  # fmt: skip
     if Path(spec).suffix.lower() == ".nir":
         return _nir(spec)
     made = call_factory(spec, seed=seed)
@@ -72,7 +98,7 @@ def call_factory(spec: str, *, seed: int = 0, what: str = "MODEL", wanted: str =
     >>> call_factory("torch.nn:CrossEntropyLoss", what="--loss")
     CrossEntropyLoss()
     """
-    factory = named(spec, what, wanted, NAMES if what == "MODEL" else ())
+    factory = named(spec, what, wanted, NAMES + DVS_NAMES if what == "MODEL" else ())
     _check_factory(factory, spec, what)
     torch.manual_seed(seed)
     random.seed(seed)
@@ -98,11 +124,15 @@ def load_class(spec: str, *, what: str = "--spiking") -> type[nn.Module]:
 
 def _built_in(
     spec: str, residual: str, digits: str, connect: str | None, /, *, seed: int,
-    classes: int | None, time_steps: int,
+    classes: int | None, time_steps: int, layout: str | None, **options: Any,
 ) -> ResNet:  # fmt: skip
     depth = int(digits)
-    layout = "imagenet" if depth in IMAGENET else "cifar"
-    if layout == "cifar" and not (8 <= depth <= CIFAR_MAX_DEPTH and depth % 6 == 2):
+    given, layout = layout, layout or ("imagenet" if depth in IMAGENET else "cifar")
+    if (
+        given is None
+        and layout == "cifar"
+        and not (8 <= depth <= CIFAR_MAX_DEPTH and depth % 6 == 2)
+    ):
         known = ", ".join(map(str, IMAGENET))
         wanted = f"of depth {known}, or 6n + 2 from 8 to {CIFAR_MAX_DEPTH} (the cifar layout)"
         raise InputError("a built-in MODEL", got=spec, wanted=wanted)
@@ -111,8 +141,22 @@ def _built_in(
         raise InputError("MODEL", got=spec, wanted=f"{residual}_resnet{depth}", do=do)
     return resnet(
         depth, residual=residual, connect=connect, layout=layout, time_steps=time_steps,
-        classes=1000 if classes is None else classes, seed=seed,
+        classes=1000 if classes is None else classes, seed=seed, **options,
     )  # fmt: skip
+
+
+def _dvs(
+    spec: str, residual: str, wide: str | None, connect: str | None, /, *, layout: str | None,
+    **options: Any,
+) -> DVSNet:  # fmt: skip
+    if connect and residual != "sew":
+        plain = spec.removesuffix(f"_{connect}")
+        do = f"only sew has add, and, iand: {spec.replace(residual, 'sew')}"
+        raise InputError("MODEL", got=spec, wanted=plain, do=do)
+    if layout is not None:
+        raise InputError("layout", got=layout, wanted=f"left out: {spec} has none")
+    name = "Wide-7B-Net" if wide else "7B-Net"
+    return dvs_net(name, residual=residual, connect=connect, **options)
 
 
 def _nir(spec: str) -> nn.Module:

@@ -19,7 +19,9 @@ IMAGENET = {
 }
 CIFAR_MAX_DEPTH = 1202
 BUILT_IN = re.compile(r"(sew|spiking|plain|ms)_resnet(\d+)(?:_(add|and|iand))?")  # MODEL by name
+DVS_NET = re.compile(r"(sew|spiking|plain)_(wide_)?7b_net(?:_(add|and|iand))?")  # MODEL by name
 SIZES = {"imagenet": 64, "cifar": 32}  # pixels, where nobody says
+DVS_SIDE = 128  # pixels that a 7B-Net needs: its seven poolings leave one
 RESIDUALS = ("ann", "plain", "spiking", "sew", "ms")
 CONNECTS = ("add", "and", "iand")
 LAYOUTS = ("imagenet", "cifar")
@@ -148,7 +150,11 @@ def usual_size(model: str) -> int | None:
 
     >>> usual_size("sew_resnet50"), usual_size("spiking_resnet20"), usual_size("my.module:build")
     (64, 32, None)
+    >>> usual_size("sew_wide_7b_net")
+    128
     """
+    if DVS_NET.fullmatch(model):
+        return DVS_SIDE
     named = BUILT_IN.fullmatch(model)
     if named is None:
         return None

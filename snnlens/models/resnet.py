@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -77,11 +77,7 @@ def resnet(
     """
     if residual not in RESIDUALS:
         raise InputError("residual", got=residual, wanted="ann, plain, spiking, sew or ms")
-    if residual == "sew":
-        connect = "add" if connect is None else connect
-    if connect not in (CONNECTS if residual == "sew" else (None,)):
-        wanted = "add, and or iand" if residual == "sew" else f"left out: {residual} has none"
-        raise InputError("connect", got=connect, wanted=wanted)
+    connect = connection(residual, connect)
     if time_steps < 1:
         raise InputError("time_steps", got=time_steps, wanted="at least 1")
     template = IF() if neuron is None else neuron
@@ -96,6 +92,22 @@ def resnet(
     if zero_init:
         zero_initialise(model)
     return model
+
+
+def connection(residual: str, connect: str | None) -> str | None:
+    """How the blocks of a residual join: add where sew does not say it, None of any other.
+
+    Raises InputError for a name that is none, and for one that the residual does not have.
+
+    >>> connection("sew", None), connection("plain", None)
+    ('add', None)
+    """
+    if residual == "sew":
+        connect = "add" if connect is None else connect
+    if connect not in (CONNECTS if residual == "sew" else (None,)):
+        wanted = "add, and or iand" if residual == "sew" else f"left out: {residual} has none"
+        raise InputError("connect", got=connect, wanted=wanted)
+    return connect
 
 
 class ResNet(nn.Module):
@@ -125,7 +137,7 @@ class ResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, padding=1) if imagenet else nn.Identity()
         for stage in range(1, layout_plan.blocks[-1].stage + 1):
             blocks = [b for b in layout_plan.blocks if b.stage == stage]
-            made = [_block(layout_plan.block, b, residual, connect, neuron) for b in blocks]
+            made = [make_block(layout_plan.block, b, residual, connect, neuron) for b in blocks]
             self.add_module(f"layer{stage}", nn.Sequential(*made))
         self.sn_out = _activation(residual, neuron) if last else nn.Identity()
         channels = layout_plan.blocks[-1].channels * EXPANSION[layout_plan.block]
@@ -149,10 +161,10 @@ class ResNet(nn.Module):
     def sites(self) -> list[Site]:
         """Every site in the order of the forward pass."""
         inner: Signal = "activation" if self.residual == "ann" else "spikes"
-        between = _between(self.residual, self.connect, inner)
+        between = signal_between(self.residual, self.connect, inner)
         sites = [Site("sn1", "sn1", "output", "neuron", inner)] if self.residual != "ms" else []
         for name, block in self.blocks():
-            sites += _block_sites(name, block, inner, between)
+            sites += block_sites(name, block, inner, between)
         if self.residual == "ms":
             sites.append(Site("sn_out", "sn_out", "output", "neuron", inner))
         return sites
@@ -347,8 +359,18 @@ def initialise(model: ResNet, seed: int | None) -> None:
             nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
+class Residual(Protocol):
+    """A network of residual blocks."""
+
+    time_steps: int
+    zero_init: bool
+
+    def blocks(self) -> Iterator[tuple[str, Block]]:
+        """The residual blocks in order, with their dotted names."""
+
+
 @torch.no_grad()
-def zero_initialise(model: ResNet) -> None:
+def zero_initialise(model: Residual) -> None:
     """Set each residual branch to its identity value: F(S) = 0, or for AND a firing bias."""
     for _, block in model.blocks():
         norm = block.last_norm
@@ -375,7 +397,10 @@ def _activation(residual: str, neuron: Neuron) -> nn.Module:
     return nn.ReLU() if residual == "ann" else copy.deepcopy(neuron)
 
 
-def _block(kind: str, spec: BlockPlan, residual: str, connect: str | None, neuron: Neuron) -> Block:
+def make_block(
+    kind: str, spec: BlockPlan, residual: str, connect: str | None, neuron: Neuron
+) -> Block:
+    """The block of a residual: `kind` is basic or bottleneck."""
     if residual == "sew":
         return SEWBlock(kind, spec, residual, neuron, connect or "add")
     classes: dict[str, Callable[..., Block]] = {
@@ -387,14 +412,15 @@ def _block(kind: str, spec: BlockPlan, residual: str, connect: str | None, neuro
     return classes[residual](kind, spec, residual, neuron)
 
 
-def _between(residual: str, connect: str | None, inner: Signal) -> Signal:
+def signal_between(residual: str, connect: str | None, inner: Signal) -> Signal:
     """What passes from block to block: integers after an ADD, currents in MS."""
     if connect == "add":
         return "counts"
     return "current" if residual == "ms" else inner
 
 
-def _block_sites(name: str, block: Block, inner: Signal, between: Signal) -> list[Site]:
+def block_sites(name: str, block: Block, inner: Signal, between: Signal) -> list[Site]:
+    """S^l, the neurons, A^l and O^l of the block that lies at `name`, in this order."""
     spec = block.spec
 
     def site(label: str, role: Role, signal: Signal, area: int) -> Site:

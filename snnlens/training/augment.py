@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnlens.errors import InputError
 from snnlens.training.recipe import Recipe
 
 PAD = 4  # pixels around an image before it is cropped (He et al. 2016, CIFAR-10)
@@ -50,11 +51,15 @@ def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
 def random_temporal_delete(x: Tensor, keep: int, generator: torch.Generator) -> Tensor:
     """A random subset of the time steps of x [T, B, ...], in their order, one for the whole batch.
 
+    Every subset of `keep` steps is as likely. Raises InputError for a number below 1 or above T.
+
     Source: Fang et al. 2021 (SEW ResNet), appendix A.2; in training alone, all of T in a test.
 
     >>> x = torch.arange(4.0).view(4, 1)
     >>> random_temporal_delete(x, 2, torch.Generator().manual_seed(0)).flatten().tolist()
     [0.0, 1.0]
     """
+    if not 1 <= keep <= len(x):
+        raise InputError("train_steps", got=keep, wanted=f"from 1 to the {len(x)} steps there are")
     chosen = torch.randperm(len(x), generator=generator)[:keep].sort().values
-    return x[chosen]
+    return x[chosen.to(x.device)]

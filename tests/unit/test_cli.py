@@ -334,8 +334,9 @@ def test_help_of_a_question_has_every_parameter(
     text = capsys.readouterr().out
     fields = registry.module("experiments", question).Params.model_fields
     for name, field in fields.items():
-        is_argument = (field.json_schema_extra or {}).get("argument")
-        assert (name.upper() if is_argument else f"--{name.replace('_', '-')}") in text
+        extra = field.json_schema_extra or {}
+        by_place = extra.get("metavar", name.upper()) if extra.get("argument") else None
+        assert (by_place or f"--{name.replace('_', '-')}") in text
     for option in ("-o", "--output", "--force", "--json", "--fail-on", "--quiet"):
         assert option in text
     assert ("[default: 152]" in text) == ("depth" in fields)
@@ -345,7 +346,7 @@ def test_a_question_that_takes_a_model_says_its_panel() -> None:
     """Its file has a line PANEL = "Your model": --help reads it and imports nothing."""
     for question in registry.listing("experiments"):
         fields = registry.module("experiments", question).Params.model_fields.values()
-        takes = any((field.json_schema_extra or {}).get("argument") for field in fields)
+        takes = any(field.is_required() for field in fields)  # RUN|CHECKPOINT may be left out
         assert _panel(question) == (YOUR_MODEL if takes else QUESTIONS), question
 
 

@@ -87,13 +87,13 @@ def refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -
         ("--data imagefolder:nowhere", ("imagefolder path must be a file or folder that exists; "
          "got "
          f"'nowhere'; give {PHOTOGRAPHS}")),
-        ("--nope", ("No such option: --nope (Possible options: --force); see `snnlens gradients "
-         "--help`")),
-        ("--dept 18", ("No such option: --dept (Possible options: --data, --depth, --help); see "
+        ("--nope", ("No such option: --nope (Possible options: --force, --mode); see `snnlens "
+         "gradients --help`")),
+        ("--dept 18", ("No such option: --dept (Possible options: --depth, --help, --mode); see "
          "`snnlens gradients "
          "--help`")),
         ("--depth", "Option '--depth' requires an argument; see `snnlens --help`"),
-        ("more", "Got unexpected extra argument(s) (more); see `snnlens gradients --help`"),
+        ("more and", "Got unexpected extra argument(s) (and); see `snnlens gradients --help`"),
     ],
 )  # fmt: skip
 def test_options(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

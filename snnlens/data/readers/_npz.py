@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlens.data.source import Integers
+from snnlens.data.source import BROKEN_ARRAYS, Integers
 from snnlens.errors import InputError
 
 Array = NDArray[Any]
 CLASSES = 10
 # images, labels, the part that the caption names; the first pair that is there is read
-PAIRS = (
+Pair = tuple[str, str, str]
+PAIRS: tuple[Pair, ...] = (
     ("x_train", "y_train", "train part"),
     ("images", "labels", ".npz"),
     ("x", "y", ".npz"),
     ("x_test", "y_test", "test part"),
 )
+PARTS = {"train": PAIRS[0], "test": PAIRS[-1]}
 SAVE_AGAIN = "save it with numpy.savez(path, images=..., labels=...)"
-# what numpy and zipfile raise on broken files
-BROKEN: tuple[type[Exception], ...] = (
-    *(OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
 
 
 def check(path: Path) -> None:
@@ -45,10 +40,28 @@ def check(path: Path) -> None:
         raise InputError("cifar10 file", got=str(path), wanted=wanted, do=SAVE_AGAIN)
 
 
-def read(path: Path) -> tuple[NDArray[np.uint8], Integers, int, str]:
+def parts(path: Path) -> tuple[str, ...]:
+    """Which of "train" and "test" the file has: x_train and y_train, x_test and y_test.
+
+    Raises InputError for a file that is no .npz, or cut.
+
+    >>> PARTS["test"][:2]
+    ('x_test', 'y_test')
+    """
+    check(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = file.files
+    except BROKEN_ARRAYS as error:
+        raise _broken(path) from error
+    return tuple(part for part, pair in PARTS.items() if set(pair[:2]) <= set(names))
+
+
+def read(path: Path, part: str | None = None) -> tuple[NDArray[np.uint8], Integers, int, str]:
     """Read uint8 images [n, 3, 32, 32], int64 labels [n], the number of classes and the part.
 
-    The file may hold x_train and y_train, images and labels, x and y, or x_test and y_test;
+    The file may hold x_train and y_train, images and labels, x and y, or x_test and y_test: the
+    first pair that is there, or that of `part` ("train", "test"), which must be there;
     images are uint8 [n, 32, 32, 3] or [n, 3, 32, 32], labels integers [n] or [n, 1].
     `class_names`, if there, gives the number of classes (10 without it).
 
@@ -59,31 +72,36 @@ def read(path: Path) -> tuple[NDArray[np.uint8], Integers, int, str]:
     ('x_train', 'y_train', 'train part')
     """
     check(path)
-    arrays = _arrays(path)
-    x, y, part = _pair(path, list(arrays))
+    pairs = PAIRS if part is None else (PARTS[part],)
+    arrays = _arrays(path, pairs)
+    x, y, which = _pair(path, list(arrays), pairs)
     images = _images(arrays[x], f"{x} in {path}")
     classes = len(np.atleast_1d(arrays["class_names"])) if "class_names" in arrays else CLASSES
     labels = _labels(arrays[y], f"{y} in {path}", classes)
     if len(labels) != len(images):
         wanted = f"one per image ({len(images)})"
         raise InputError(f"labels {y} in {path}", got=len(labels), wanted=wanted, do=SAVE_AGAIN)
-    return images, labels, classes, part
+    return images, labels, classes, which
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def _arrays(path: Path, pairs: tuple[Pair, ...]) -> dict[str, Array]:
     """Read the first pair of names that is there, and class_names."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            x, y, _ = _pair(path, file.files)
+            x, y, _ = _pair(path, file.files, pairs)
             names = [name for name in (x, y, "class_names") if name in file.files]
             return {name: np.asarray(file[name]) for name in names}
-    except BROKEN as error:
-        wanted = "whole arrays of plain numbers (a pickled object is never read)"
-        raise InputError("cifar10 file", got=str(path), wanted=wanted, do=SAVE_AGAIN) from error
+    except BROKEN_ARRAYS as error:
+        raise _broken(path) from error
 
 
-def _pair(path: Path, names: list[str]) -> tuple[str, str, str]:
-    for x, y, part in PAIRS:
+def _broken(path: Path) -> InputError:
+    wanted = "whole arrays of plain numbers (a pickled object is never read)"
+    return InputError("cifar10 file", got=str(path), wanted=wanted, do=SAVE_AGAIN)
+
+
+def _pair(path: Path, names: list[str], pairs: tuple[Pair, ...]) -> Pair:
+    for x, y, part in pairs:
         if x in names and y in names:
             return x, y, part
     wanted = "x_train and y_train, images and labels, x and y, or x_test and y_test"

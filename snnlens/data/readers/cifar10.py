@@ -15,12 +15,14 @@ from snnlens.data.source import (
     Integers,
     Request,
     Source,
+    check_part,
     uint8_pixels,
     visible_entries,
 )
 from snnlens.errors import InputError
 
 PATH = "a folder of the binary version (data_batch_1.bin ...), one .bin, or an .npz"
+PARTS = True
 RECORD_BYTES = 3073  # one label, then 32 x 32 of red, of green, of blue
 CLASSES = 10
 USE_BINARY = "unpack cifar-10-binary.tar.gz from cs.toronto.edu/~kriz and give its folder"
@@ -42,21 +44,37 @@ def check(path: Path | None) -> None:
     if path.suffix.lower() == ".npz":
         _npz.check(path)
     else:
-        _bin_files(path)
+        _bin_files(path, None)
 
 
-def read(path: Path | None, _request: Request) -> Source:
-    """Read the train part (the test part where there is no other), pixels in [0, 1].
+def parts(path: Path | None) -> tuple[str, ...]:
+    """Which of "train" and "test" there is: data_batch_1.bin ..., test_batch.bin, or arrays.
 
-    Raises InputError as `check` does, and for arrays of another shape or type, labels outside
-    the classes, and unequal numbers of images and labels.
+    >>> parts(Path(__file__).parent)
+    ()
+    """
+    assert path is not None  # specs.parse
+    if path.suffix.lower() == ".npz":
+        return _npz.parts(path)
+    return tuple(_batches(path)) if path.is_dir() else ()
+
+
+def read(path: Path | None, request: Request) -> Source:
+    """Read the part that is asked for, else train (test where there is no other); in [0, 1].
+
+    Raises InputError as `check` does, for a part that is not there, arrays of another shape or
+    type, labels outside the classes, and unequal numbers of images and labels.
 
     >>> PATH.endswith("or an .npz")
     True
     """
     assert path is not None  # specs.parse
-    is_npz = path.suffix.lower() == ".npz"
-    images, labels, classes, part = _npz.read(path) if is_npz else _read_bins(_bin_files(path))
+    if request.part is not None:
+        check_part(request.part, parts(path), path)
+    if path.suffix.lower() == ".npz":
+        images, labels, classes, part = _npz.read(path, request.part)
+    else:
+        images, labels, classes, part = _read_bins(_bin_files(path, request.part))
 
     def pixels(indices: Integers) -> Floats:
         return uint8_pixels(images[indices])
@@ -65,8 +83,8 @@ def read(path: Path | None, _request: Request) -> Source:
     return Source(title, labels, classes, IMAGENET_MEAN, IMAGENET_STD, pixels)
 
 
-def _bin_files(path: Path) -> list[Path]:
-    files = _in_folder(path) if path.is_dir() else [path]
+def _bin_files(path: Path, part: str | None) -> list[Path]:
+    files = _in_folder(path, part) if path.is_dir() else [path]
     if files[0].suffix.lower() != ".bin":
         raise InputError("cifar10 path", got=str(path), wanted=PATH, do=USE_BINARY)
     for file in files:
@@ -74,15 +92,26 @@ def _bin_files(path: Path) -> list[Path]:
     return files
 
 
-def _in_folder(path: Path) -> list[Path]:
+def _in_folder(path: Path, part: str | None) -> list[Path]:
+    found = _batches(path)
+    if not found:
+        raise _refused(path, [entry.name for entry in _entries(path)])
+    return found[part or next(iter(found))]
+
+
+def _batches(path: Path) -> dict[str, list[Path]]:
+    """The files of each part that is there, train first."""
+    bins = [file for file in _entries(path) if file.suffix == ".bin" and file.is_file()]
+    found = {
+        "train": [file for file in bins if file.name.startswith("data_batch_")],
+        "test": [file for file in bins if file.name == "test_batch.bin"],
+    }
+    return {part: files for part, files in found.items() if files}
+
+
+def _entries(path: Path) -> list[Path]:
     inner = path / "cifar-10-batches-bin"  # as the archive unpacks
-    entries = visible_entries(inner if inner.is_dir() else path)
-    bins = [file for file in entries if file.suffix == ".bin" and file.is_file()]
-    train = [file for file in bins if file.name.startswith("data_batch_")]
-    files = train or [file for file in bins if file.name == "test_batch.bin"]
-    if not files:
-        raise _refused(path, [entry.name for entry in entries])
-    return files
+    return visible_entries(inner if inner.is_dir() else path)
 
 
 def _refused(path: Path, names: list[str]) -> InputError:

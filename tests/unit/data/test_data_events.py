@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnlens.data.events import Events, bin_us, frames_by_number, frames_by_time
+from snnlens.data.events import (
+    Events,
+    bin_us,
+    centred,
+    frames_by_number,
+    frames_by_time,
+    from_start,
+)
 from snnlens.errors import InputError
 
 SIZE = (5, 7)  # height and width differ, so that a swap shows
@@ -80,6 +87,46 @@ def test_memory_of_the_caller_is_not_written_to() -> None:
     assert t.tolist() == [5, 3, 4]
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 60), st.integers(0, 99), st.integers(1, 12))
+def test_the_remainder_in_the_last_frame(count: int, seed: int, steps: int) -> None:
+    """SpikingJelly's bounds, j_l = [N / M] j, j_r = [N / M] (j + 1) but N for the last."""
+    events = recording(count, seed)
+    order = sorted(range(count), key=lambda i: events.t_us[i])
+    expected = np.zeros((steps, 2, *SIZE), np.int64)
+    for frame in range(steps):
+        left = count // steps * frame
+        right = count // steps * (frame + 1) if frame < steps - 1 else count
+        for i in order[left:right]:
+            expected[frame, events.polarity[i], events.y[i], events.x[i]] += 1
+    frames = frames_by_number(events, steps, SIZE, "last")
+    assert np.array_equal(frames, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "top", "left"), [((5, 7), 0, 0), ((9, 9), 2, 1), ((6, 10), 0, 1), ((128, 128), 61, 60)]
+)
+def test_centred_frames(size: tuple[int, int], top: int, left: int) -> None:
+    frames = np.arange(1, 2 * 2 * 35 + 1, dtype=np.float32).reshape(2, 2, 5, 7)
+    out = centred(frames, size)
+    assert (out.shape, out.dtype) == ((2, 2, *size), frames.dtype)
+    for (t, p, y, x), value in np.ndenumerate(frames):
+        assert out[t, p, top + y, left + x] == value
+    assert out.sum() == frames.sum()
+    out[...] = 0
+    assert frames.min() == 1  # a copy
+
+
+def test_the_clock_begins_where_it_is_told_to() -> None:
+    events = recording(20, 3)
+    first = from_start(events)
+    assert first.t_us.min() == 0
+    assert np.array_equal(first.t_us, events.t_us - events.t_us.min())
+    assert np.array_equal(from_start(events, 500).t_us, events.t_us - 500)
+    assert np.array_equal(first.x, events.x)
+    assert len(from_start(recording(0, 0))) == 0
+
+
 def refusal(call: object, *args: object) -> str:
     with pytest.raises(InputError) as caught:
         call(*args)  # type: ignore[operator]
@@ -110,6 +157,14 @@ def test_an_event_outside(field: str, value: int, wanted: str) -> None:
     message = f"{field} of the events must be from {wanted}; got {value}"
     assert refusal(frames_by_number, Events(**fields), 1, SIZE) == message  # type: ignore[arg-type]
     assert refusal(frames_by_time, Events(**fields), 1, 1, SIZE) == message  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(4, 7), (5, 6), (1, 1)])
+def test_frames_are_never_cut(size: tuple[int, int]) -> None:
+    assert refusal(centred, np.zeros((5, 7)), size) == (
+        "the size of frames must be at least 5 x 7: frames are centred, not resized; "
+        f"got '{size[0]} x {size[1]}'"
+    )
 
 
 def test_fields_that_do_not_fit() -> None:

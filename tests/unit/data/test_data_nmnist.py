@@ -125,7 +125,7 @@ def test_a_cut_file(folder: Path, size: int) -> None:
     cut.write_bytes(cut.read_bytes()[:size])
     message = (
         f"size of {cut} must be a whole number of events of 5 bytes; got {size}; "
-        "unpack Train.zip or Test.zip of N-MNIST again"
+        f"it is whole up to byte {size - size % 5}; unpack Train.zip or Test.zip of N-MNIST again"
     )
     assert refusal(f"nmnist:{folder}") == message
     with pytest.raises(InputError, match="size of"):
@@ -159,8 +159,38 @@ def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
 def test_frames_are_not_resized(folder: Path) -> None:
     images.load(f"nmnist:{folder}", samples=1, image_size=34)
     assert refusal(f"nmnist:{folder}", image_size=32) == (
-        "image size must be 34 pixels for N-MNIST: frames are not resized; got 32"
+        "image size must be at least 34 pixels for N-MNIST: frames are not resized; got 32"
     )
+
+
+def test_frames_are_centred_in_a_larger_image(folder: Path) -> None:
+    small = images.load(f"nmnist:{folder}", samples=6, time_steps=5)
+    large = images.load(f"nmnist:{folder}", samples=6, time_steps=5, image_size=128)
+    assert large.x.shape == (5, 6, 2, 128, 128)
+    assert torch.equal(large.x[..., 47:81, 47:81], small.x)
+    assert large.x.sum() == small.x.sum()
+    assert large.description.endswith(
+        ", 6 recordings at 128 px, 34 px centred in 128 px, 5 frames of equally many events"
+    )
+    odd = images.load(f"nmnist:{folder}", samples=6, time_steps=5, image_size=37)
+    assert torch.equal(odd.x[..., 1:35, 1:35], small.x)
+
+
+def test_each_part(tmp_path: Path) -> None:
+    spec = f"nmnist:{tmp_path}"
+    write(tmp_path / "Test" / "1" / "a.bin", some(5, 0))
+    assert specs.parts(spec) == ("test",)
+    write(tmp_path / "Train" / "2" / "a.bin", some(5, 1))
+    assert specs.parts(spec) == ("train", "test")
+    labels = [images.load(spec, samples=1, part=part).y.item() for part in ("train", "test", None)]
+    assert labels == [2, 1, 2]
+    assert specs.parts(f"{spec}/Train") == ()
+    assert refusal(f"{spec}/Train", part="test") == (
+        f"the part of {spec}/Train must be left out: it has none; got 'test'"
+    )
+    write(tmp_path / "3" / "a.bin", some(5, 1))  # digits beside: the folder itself is read
+    assert specs.parts(spec) == ()
+    assert images.load(spec, samples=1).y.item() == 3
 
 
 @pytest.mark.parametrize("options", [{"time_steps": 0}, {"time_steps": 0, "bin_ms": 1}])
@@ -223,6 +253,7 @@ def test_the_hundred_recordings(data_root: Path) -> None:
 
 def test_an_unknown_kind_hears_of_all(tmp_path: Path) -> None:
     assert refusal("mnist") == (
-        "data must be cifar10:PATH, digits, imagefolder:PATH, nmnist:PATH or random; "
+        "data must be cifar10:PATH, cifar10dvs:PATH, digits, dvsgesture:PATH, events:PATH, "
+        "imagefolder:PATH, ncaltech101:PATH, nmnist:PATH or random; "
         "got 'mnist'; give --data digits"
     )

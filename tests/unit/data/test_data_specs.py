@@ -34,6 +34,7 @@ def test_each_reader_has_the_parts_of_a_reader(kind: str) -> None:
     assert callable(reader.check)
     assert callable(reader.read)
     assert (reader.__doc__ or "").strip()
+    assert callable(getattr(reader, "parts", None)) == getattr(reader, "PARTS", False)
 
 
 def test_parse_takes_all_after_the_first_colon_as_the_path(tmp_path: Path) -> None:
