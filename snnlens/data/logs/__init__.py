@@ -1,0 +1,1 @@
+"""Training logs of others: TensorBoard event files, read without TensorFlow."""
