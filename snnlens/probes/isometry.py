@@ -49,6 +49,7 @@ class Isometry(Probe):
     name = "isometry"
     roles = frozenset({"block_output"})
     axes = ("probe", "other_probe")
+    adds = False  # the ranks may have drawn the same v_i: the variance would be too large
     columns = {"gram": Column(), "outputs": Column()}
     quantities = {
         f"isometry_{moment}{end}": Quantity(

@@ -37,6 +37,7 @@ class UpdateRatio(Probe):
         )
     }
     keeps_value = True
+    adds = False  # every rank sees the same updates of the same weights
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[Tensor, int]] = {}  # W, and how often it had been written to

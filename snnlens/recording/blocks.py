@@ -35,6 +35,11 @@ class Network:
         members.setdefault(int(last["area_output"]), []).append(len(self.blocks))
         return members
 
+    @property
+    def trained(self) -> str | None:
+        """Whose trained weights these are, `FILE, epoch N`; None at initialisation."""
+        return trained(self.facts)
+
     def long_areas(self, identity_blocks: int) -> dict[int, list[int]]:
         """The areas with at least so many identity blocks."""
         return {a: m for a, m in self.areas.items() if len(m) > identity_blocks}
@@ -71,6 +76,19 @@ def _network(name: str, facts: dict[str, Any], sites: pd.DataFrame) -> Network:
     named = {int(i): str(s) for i, s in zip(wide.index, wide["site_input"], strict=True)}
     named[len(wide)] = str(wide["site_output"].iloc[-1])
     return Network(name, facts, wide, named)
+
+
+def trained(facts: dict[str, Any]) -> str | None:
+    """Whose trained weights a network has, by its facts `checkpoint` and `epoch`; None of none.
+
+    >>> trained({"checkpoint": "sew18.pth", "epoch": 319}), trained({"epoch": 0}), trained({})
+    ('sew18.pth, epoch 319', None, None)
+    """
+    checkpoint, epoch = facts.get("checkpoint"), facts.get("epoch")
+    if checkpoint is None and not epoch:
+        return None
+    parts = (checkpoint, None if epoch is None else f"epoch {epoch}")
+    return ", ".join(str(part) for part in parts if part is not None)
 
 
 def spiking_first(found: list[Network]) -> Network:

@@ -61,6 +61,7 @@ class Probe(ABC):
     keeps_value: ClassVar[bool] = False  # `gradient` gets the forward tensor as well
     statistics: ClassVar[frozenset[str]] = frozenset()  # names of neuron/statistics.py
     bins: ClassVar[Bins | None] = None  # of the statistic `histogram`, in thresholds
+    adds: ClassVar[bool] = True  # over ranks; over the batches of one recorder every probe does
 
     def value(self, site: Site, x: Tensor) -> Sums:
         """Sums over the forward tensor x [T, B, ...] (detached)."""
@@ -113,4 +114,4 @@ class Probe(ABC):
     @classmethod
     def schema(cls) -> Schema:
         """What this probe's table holds."""
-        return Schema(cls.axes, dict(cls.columns), dict(cls.quantities))
+        return Schema(cls.axes, dict(cls.columns), dict(cls.quantities), cls.adds)

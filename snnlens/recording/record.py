@@ -18,6 +18,13 @@ from snnlens.measures.whole import WHOLE, measure
 Merge = Literal["sum", "max", "min", "or"]
 KEYS = ["network", "site"]
 FACTS = ["neurons", "positions", "threshold", "time_steps", "batch"]  # of a site, for a measure
+SITE_COLUMNS = {  # of a Record's sites, by dtype
+    "str": ("network", "site", "module", "reads", "role", "signal", "block_kind"),
+    "int64": ("order", "forward_calls", "gradient_calls"),
+    "Int64": ("block", "stage", "area", "time_steps", "batch", "neurons", "positions", "replayed",
+              "replay_mismatches"),
+    "float64": ("threshold", "leak", "gain", "slope", "support"),
+}  # fmt: skip
 UNBOUNDED = {"low": -math.inf, "high": math.inf}
 
 
@@ -47,11 +54,12 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Schema:
-    """What the table of a probe holds, and what follows from it."""
+    """What the table of a probe holds, what follows from it, whether it adds up over ranks."""
 
     axes: tuple[str, ...] = ("step",)
     columns: dict[str, Column] = field(default_factory=dict)
     quantities: dict[str, Quantity] = field(default_factory=dict)
+    adds: bool = True
 
     @staticmethod
     def from_dict(saved: dict[str, Any]) -> Schema:
@@ -61,7 +69,7 @@ class Schema:
             k: Quantity(v["measure"], tuple(v["of"]), v["unit"], _constants(v.get("given", {})))
             for k, v in saved["quantities"].items()
         }
-        return Schema(tuple(saved["axes"]), columns, quantities)
+        return Schema(tuple(saved["axes"]), columns, quantities, saved.get("adds", True))
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,17 @@ def join(records: Iterable[Record], provenance: dict[str, Any] | None = None) ->
         networks={n: f for r in records for n, f in r.networks.items()},
         provenance=provenance if provenance is not None else records[0].provenance,
     )
+
+
+def empty() -> Record:
+    """A Record without networks, sites and sums, to which tables can be added.
+
+    >>> len(empty().frame()), "role" in empty().frame()
+    (0, True)
+    """
+    kinds = {name: kind for kind, names in SITE_COLUMNS.items() for name in names}
+    sites = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    return Record(sites, {}, {}, {}, {})
 
 
 def schema_dict(schema: Schema) -> dict[str, Any]:

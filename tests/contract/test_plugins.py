@@ -62,7 +62,7 @@ def test_columns_and_quantities(name: str) -> None:
         takes = inspect.signature((QUOTIENTS | WHOLE)[quantity.measure]).parameters.values()
         assert len(quantity.of) == sum(p.kind is not p.KEYWORD_ONLY for p in takes)
         assert quantity.unit
-    assert probe.schema() == Schema(probe.axes, probe.columns, probe.quantities)
+    assert probe.schema() == Schema(probe.axes, probe.columns, probe.quantities, probe.adds)
     assert set(probe.roles) <= ROLES
 
 
