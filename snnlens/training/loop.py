@@ -175,10 +175,10 @@ def saving(model: nn.Module, *, on: bool) -> AbstractContextManager[None]:
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     weights = [p for p in model.parameters() if p.requires_grad]
-    common = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    lr, decay = recipe.lr, recipe.weight_decay
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(weights, **common)
-    return torch.optim.SGD(weights, momentum=recipe.momentum, **common)
+        return torch.optim.Adam(weights, lr=lr, weight_decay=decay)
+    return torch.optim.SGD(weights, lr=lr, momentum=recipe.momentum, weight_decay=decay)
 
 
 def _scores(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:

@@ -42,8 +42,9 @@ class Recipe(BaseModel):
         None, description="frames kept of T in training, chosen anew per batch (all)"
     )
     checkpointing: bool = Field(
-        False, description="keep only block inputs and compute the rest twice: less memory"
-    )
+        False, description="keep only block inputs and compute the rest twice: less memory",
+        json_schema_extra={"flag": True},
+    )  # fmt: skip
     record_every: int = Field(
         5, description="epochs between records of rates, gradients, identity error; 0: none"
     )
