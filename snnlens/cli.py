@@ -235,7 +235,9 @@ def doctor() -> None:
 def _question(name: str) -> Any:
     """The command of a question, its options made from its Params."""
     experiment = registry.module("experiments", name)
-    fields = experiment.Params.model_fields
+    from snnlens.experiments._params import ordered
+
+    fields = ordered(experiment.Params)
 
     def call(**options: Any) -> int:
         given = {k: v for k in fields if (v := options.pop(k)) is not None}

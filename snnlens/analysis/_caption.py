@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from snnlens.recording.blocks import Network, last_stage_samples, spiking_first
+from snnlens.recording.blocks import Network, last_stage_samples, spiking_first, trained
+from snnlens.recording.record import Record
 
 # Measured at depth 50 and 152: rounding decides where a membrane is close to the threshold.
 SHORT = (
@@ -26,9 +27,23 @@ def caption(networks: list[Network]) -> str:
         f"seed {facts['seed']}" if facts.get("seed") is not None else None,
         facts.get("device"),
         SHORT if facts.get("precision") == "bfloat16" else None,
-        "at initialisation, BatchNorm in training mode" if facts.get("training_mode") else None,
+        _weights(first),
     ]
     return "; ".join(str(p) for p in parts if p) + "."
+
+
+def state(record: Record) -> str:
+    """How a figure's title says which weights its numbers are of."""
+    loaded = any(trained(facts) for facts in record.networks.values())
+    return "with trained weights" if loaded else "at initialisation"
+
+
+def _weights(network: Network) -> str | None:
+    training = bool(network.facts.get("training_mode"))
+    if network.trained:
+        mode = "training" if training else "evaluation"
+        return f"trained weights ({network.trained}), BatchNorm in {mode} mode"
+    return "at initialisation, BatchNorm in training mode" if training else None
 
 
 def _neuron(facts: dict[str, object]) -> str | None:

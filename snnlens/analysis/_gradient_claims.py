@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from snnlens.analysis import _chain
-from snnlens.analysis._verdicts import NotTestable, claim, equal_outputs
+from snnlens.analysis._verdicts import NotTestable, claim, equal_outputs, of_initialisation
 from snnlens.measures.chain import same_step_ratio, spiking_share
 from snnlens.measures.depth import Fit, factor_per_block, without_ends
 from snnlens.measures.quotients import ratio
@@ -39,8 +39,10 @@ class Networks:
     def find(self, residual: str, connect: str | None = None, *, zero_init: bool) -> Network:
         """The network with the most time steps of that kind."""
         wanted = {"residual": residual, "connect": connect, "zero_init": zero_init}
-        fitting = [n for n in self.all if all(n.facts.get(k) == v for k, v in wanted.items())]
+        initial = [n for n in self.all if not n.trained]
+        fitting = [n for n in initial if all(n.facts.get(k) == v for k, v in wanted.items())]
         if not fitting:
+            of_initialisation(self.all)
             name = residual + (f" {connect}" if connect else "")
             raise NotTestable(f"{name} {'with' if zero_init else 'without'} zero-init was not run")
         return max(fitting, key=lambda n: int(n.facts.get("time_steps", 0)))
@@ -50,8 +52,9 @@ class Networks:
         for network in self.all:
             facts = network.facts
             kind = facts.get("residual"), facts.get("zero_init"), facts.get("time_steps")
-            if kind == ("spiking", True, 1):
+            if kind == ("spiking", True, 1) and not network.trained:
                 return network
+        of_initialisation(self.all)
         raise NotTestable("the zero-init Spiking network was not run at T = 1")
 
     def rows(self, network: Network) -> pd.DataFrame:
@@ -98,7 +101,7 @@ def _eq11_flat(networks: Networks) -> tuple[float, bool, str]:
         try:
             network = networks.find("sew", connect, zero_init=True)
         except NotTestable as why:
-            missing.append(str(why))
+            missing += [str(why)] * (str(why) not in missing)
             continue
         norms = network.inputs("gradient_norm")
         spreads[connect] = max(_spread(norms[members]) for members in network.areas.values())

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from snnlens.recording.blocks import Network
 from snnlens.recording.record import Record
 from snnlens.recording.result import Claim
 
 
 class NotTestable(Exception):
     """Raised by a measurement that this run does not allow; its text is the reason."""
+
+
+def of_initialisation(networks: Iterable[Network]) -> None:
+    """Raise NotTestable where a network that was asked for is missing and one is trained."""
+    for network in networks:
+        if network.trained:
+            reason = f"trained weights ({network.trained}): the claim speaks of initialisation"
+            raise NotTestable(reason)
 
 
 def claim(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from snnlens.analysis import _chain, _gradient_claims
-from snnlens.analysis._caption import caption
+from snnlens.analysis._caption import caption, state
 from snnlens.analysis._why_small import why_small
 from snnlens.measures.depth import Fit
 from snnlens.measures.quotients import ratio
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Do gradients vanish or explode across depth?"
+SHOWN = (
+    "Shown: the norm of the loss gradient at the input S^l of each residual block, from the last "
+    "block (right) back to the first (left)."
+)
+INITIAL = (
+    " Open circles: without zero-init; filled: every "
+    "residual branch starts at its identity value. Dashed: the exact law of the identity chain, "
+    "computed from what is measured at the end of each area only; dotted: from the firing rate "
+    "alone, an approximation."
+)
 NOTES = [
-    (
-        "Shown: the norm of the loss gradient at the input S^l of each residual block, from the last "
-        "block (right) back to the first (left). Open circles: without zero-init; filled: every "
-        "residual branch starts at its identity value. Dashed: the exact law of the identity chain, "
-        "computed from what is measured at the end of each area only; dotted: from the firing rate "
-        "alone, an approximation."
-    ),
     (
         "Good: a level line; every block learns at a similar rate. Steps at downsample blocks "
         "(vertical lines) are normal."
@@ -66,7 +69,7 @@ def compute(record: Record) -> Result:
         claims=_gradient_claims.claims(record, networks, table),
         findings=[],
         record=record,
-        notes=NOTES,
+        notes=_notes(record),
         draw=draw,
     )
 
@@ -75,7 +78,12 @@ def draw(result: Result) -> Figure:
     """The paper's figure: one panel per kind of network, without and with zero-init."""
     from snnlens.figures.gradients import gradient_figure
 
-    return gradient_figure(result.table, result.caption)
+    return gradient_figure(result.table, result.caption, weights=state(result.record))
+
+
+def _notes(record: Record) -> list[str]:
+    initial = state(record) == "at initialisation"
+    return [SHOWN + (INITIAL if initial else f" The network is one {state(record)}."), *NOTES]
 
 
 def spiking_factor(result: Result) -> tuple[Fit, int]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from snnlens.analysis._caption import caption
-from snnlens.analysis._verdicts import NotTestable, claim
+from snnlens.analysis._caption import caption, state
+from snnlens.analysis._verdicts import NotTestable, claim, of_initialisation
 from snnlens.recording import blocks
 from snnlens.recording.blocks import Network
 from snnlens.recording.record import Record
@@ -66,7 +66,8 @@ def draw(result: Result) -> Figure:
     """Identity error against depth, and the table of neurons and blocks."""
     from snnlens.figures.identity import identity_figure
 
-    return identity_figure(result.table, result.extra.get("identity_trials"), result.caption)
+    trials, weights = result.extra.get("identity_trials"), state(result.record)
+    return identity_figure(result.table, trials, result.caption, weights=weights)
 
 
 def _table(network: Network) -> pd.DataFrame:
@@ -114,6 +115,7 @@ def _zero_init(networks: list[Network]) -> tuple[float, bool, str]:
             worst = max(worst, float(network.blocks["mismatch_share_output"].max()))
             names.append(network.name)
     if not names:
+        of_initialisation(networks)
         raise NotTestable("no zero-initialised network that could be the identity was run")
     return worst, worst == 0, ", ".join(names)
 

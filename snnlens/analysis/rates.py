@@ -1,4 +1,4 @@
-"""Firing rates of O^l and A^l across depth (Fig. 5)."""
+"""Firing rates of O^l and A^l across depth (Figs. 4 and 5)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from snnlens.analysis._caption import caption
-from snnlens.analysis._verdicts import NotTestable, claim, equal_outputs
+from snnlens.analysis._caption import caption, state
+from snnlens.analysis._verdicts import NotTestable, claim, equal_outputs, of_initialisation
 from snnlens.measures.quotients import ratio
 from snnlens.recording import blocks
 from snnlens.recording.blocks import Network
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER = "Fang et al. 2021 (SEW ResNet), Fig. 5"
+TRAINED = "Fang et al. 2021 (SEW ResNet), Fig. 4"
 ADD_BOUND = "Fang et al. 2021 (SEW ResNet), Section 3.3"
+# Mean spikes of A^l per neuron and step: one and two spikes in the T = 4 of Fig. 4.
+LARGEST_RATE = {18: 0.25, 34: 0.25, 50: 0.25, 101: 0.5, 152: 0.5}
+TRAINED_STEPS, TRAINED_SIZE = 4, 224  # T and pixels of the networks of Fig. 4
+SILENT_RATE = 0.01  # "close to 0"; at most .001 in the last two blocks of Fig. 4, read off
+SHOWN = (
+    "Shown: the mean value per neuron and time step of each block's output O^l, and of its residual "
+    "branch A^l, {}. O^l of SEW add holds integers, so its mean may exceed 1."
+)
 NOTES = [
-    (
-        "Shown: the mean value per neuron and time step of each block's output O^l, and of its residual "
-        "branch A^l, at initialisation. O^l of SEW add holds integers, so its mean may exceed 1. With "
-        "zero-init all networks have the same O^l, drawn once."
-    ),
     "Good: rates that stay between a few percent and about one third.",
     (
         "Bad: a curve that reaches 0 (silence: nothing passes forward, and in SEW and nothing passes "
@@ -43,7 +47,7 @@ def compute(record: Record) -> Result:
 
     rate = sum of values / (neurons x T x samples).
 
-    Source: Fang et al. 2021, Fig. 5.
+    Source: Fang et al. 2021, Figs. 4 and 5.
     """
     record.table("firing_rate")
     networks = blocks.networks(record)
@@ -56,16 +60,23 @@ def compute(record: Record) -> Result:
         claims=_claims(record, networks),
         findings=[],
         record=record,
-        notes=NOTES,
+        notes=_notes(record),
         draw=draw,
     )
 
 
 def draw(result: Result) -> Figure:
-    """Fig. 5: O^l on the left, A^l on the right."""
+    """O^l on the left (Fig. 5), A^l on the right (trained: Fig. 4)."""
     from snnlens.figures.rates import rate_figure
 
-    return rate_figure(result.table, result.caption)
+    return rate_figure(result.table, result.caption, weights=state(result.record))
+
+
+def _notes(record: Record) -> list[str]:
+    zero_init = " With zero-init all networks have the same O^l, drawn once."
+    weights = state(record)
+    more = zero_init if weights == "at initialisation" else ""
+    return [SHOWN.format(weights) + more, *NOTES]
 
 
 def _table(network: Network) -> pd.DataFrame:
@@ -93,8 +104,9 @@ def _claims(record: Record, networks: list[Network]) -> list[Claim]:
     def find(residual: str, connect: str | None, *, zero_init: bool) -> Network:
         wanted = {"residual": residual, "connect": connect, "zero_init": zero_init}
         for network in networks:
-            if all(network.facts.get(k) == v for k, v in wanted.items()):
+            if all(network.facts.get(k) == v for k, v in wanted.items()) and not network.trained:
                 return network
+        of_initialisation(networks)
         raise NotTestable(f"{residual} {connect or ''} was not run".replace("  ", " "))
 
     return [
@@ -109,7 +121,13 @@ def _claims(record: Record, networks: list[Network]) -> list[Claim]:
         claim("add-bound", "SEW add: n blocks after a downsample block (or after the stem) put out "
               "integers up to n + 2 (n + 1 after the stem).", ADD_BOUND,
               "largest value - bound <= 0",
-              lambda: _add_bound(find("sew", "add", zero_init=False))),
+              lambda: _add_bound(_sew_add(networks))),
+        claim("fig4-branch-rates", "Trained SEW: A^l fires at most once (18, 34, 50 layers) or twice "
+              "(101, 152) per neuron in T = 4, on average over a block.", TRAINED,
+              "largest mean of A^l <= .25 or .5", lambda: _branch_rates(networks)),
+        claim("fig4-last-blocks", "Trained SEW: A^l of the last two blocks is close to 0.", TRAINED,
+              f"largest mean of A^l in the last two blocks <= {SILENT_RATE}",
+              lambda: _last_blocks(networks)),
     ]  # fmt: skip
 
 
@@ -161,3 +179,50 @@ def _add_bound(network: Network) -> tuple[float, bool, str]:
     at = int(largest.argmax())
     reason = f"largest O is {largest[at]:g} at l = {at}, its bound {bounds[at]}"
     return float(excess.max()), bool((excess <= 0).all()), reason
+
+
+def _sew_add(networks: list[Network]) -> Network:
+    """The SEW add network without zero-init: at initialisation or trained, the bound is exact."""
+    for network in networks:
+        kind = [network.facts.get(k) for k in ("residual", "connect", "zero_init")]
+        if kind == ["sew", "add", False]:
+            return network
+    raise NotTestable("sew add was not run")
+
+
+def _branch_rates(networks: list[Network]) -> tuple[float, bool, str]:
+    network = _of_figure_4(networks)
+    rates = network.blocks["firing_rate_residual"].to_numpy(float)
+    at, bound = int(rates.argmax()), LARGEST_RATE[network.facts["depth"]]
+    largest = float(rates[at])
+    return largest, largest <= bound, f"at l = {at}; depth {network.facts['depth']}: {bound}"
+
+
+def _last_blocks(networks: list[Network]) -> tuple[float, bool, str]:
+    network = _of_figure_4(networks)
+    last = network.blocks["firing_rate_residual"].to_numpy(float)[-2:]
+    reason = f"l = {len(network.blocks) - 2} and {len(network.blocks) - 1}: {last[0]:.3g} and {last[1]:.3g}"
+    return float(last.max()), bool((last <= SILENT_RATE).all()), reason
+
+
+def _of_figure_4(networks: list[Network]) -> Network:
+    """A SEW add network trained on ImageNet, on photographs, as Fig. 4 measured it."""
+    loaded = [n for n in networks if n.trained]
+    if not loaded:
+        raise NotTestable("at initialisation: the claim speaks of trained weights")
+    network = loaded[0]
+    facts = network.facts
+    wanted: dict[str, tuple[object, str]] = {
+        "residual": ("sew", "of SEW networks"),
+        "connect": ("add", "of SEW add"),
+        "classes": (1000, "of networks trained on the 1000 classes of ImageNet"),
+        "layout": ("imagenet", "of the imagenet layout"),
+        "time_steps": (TRAINED_STEPS, f"of T = {TRAINED_STEPS}"),
+        "training_mode": (False, "of BatchNorm in evaluation mode"),
+        "data_kind": ("imagefolder", "of photographs"),
+        "image_size": (TRAINED_SIZE, f"of {TRAINED_SIZE} px"),
+    }
+    for fact, (value, words) in wanted.items():
+        if facts.get(fact) != value:
+            raise NotTestable(f"{fact} = {facts.get(fact)}: the claim speaks {words}")
+    return network

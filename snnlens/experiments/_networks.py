@@ -13,7 +13,10 @@ from torch.nn import functional
 from snnlens.data import images
 from snnlens.data.images import Images
 from snnlens.errors import InputError
+from snnlens.experiments import _params
+from snnlens.experiments._loaded import load
 from snnlens.experiments._machine import forecast
+from snnlens.experiments._neuron import NeuronParams
 from snnlens.experiments._params import Network, NetworkParams, command
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron import kernels, memory, surrogate
@@ -32,7 +35,7 @@ def quiet(_network: str, _sites: int) -> Tick:
     return lambda: None
 
 
-def neuron_of(params: NetworkParams) -> Neuron:
+def neuron_of(params: NeuronParams) -> Neuron:
     """The neuron template that the options describe."""
     common: dict[str, Any] = {
         "threshold": params.threshold,
@@ -52,22 +55,39 @@ def load_images(params: NetworkParams) -> Images:
 
 
 class Runner:
-    """Builds networks that share one set of weights, and runs them on one batch."""
+    """Builds networks that share one set of weights, or loads one, and runs them on one batch."""
 
     def __init__(self, params: NetworkParams, progress: Progress = quiet) -> None:
-        self.params, self.progress = params, progress
-        self.device = _device(params)
+        self.asked, self.params, self.progress = params, params, progress
+        self.device = usable_device(params.device)
         if params.threads is not None:
             torch.set_num_threads(params.threads)
         if params.keep_memory:
             memory.keep_freed()
         self.neuron = neuron_of(params)
-        self.images = load_images(params)
+        self.loaded = load(params, self.neuron)
+        if self.loaded is not None:
+            self.params, self.neuron = self.loaded.params, self.loaded.neuron or self.neuron
+        self.images = load_images(self.params)
+        if self.loaded is not None:
+            self.loaded.check(self.images)
         self._weights: dict[str, Tensor] | None = None
 
+    @property
+    def networks(self) -> list[Network]:
+        """The networks of this run: those of the options, or the one that was loaded."""
+        return _params.networks(self.params)
+
     def build(self, network: Network) -> ResNet:
-        """The network with the weights that all networks of this run share, frozen."""
-        model = resnet(
+        """The network with its trained weights or those that all of this run share, frozen."""
+        model = self._initial(network) if self.loaded is None else self.loaded.model
+        model = model.to(self.device).requires_grad_(False).train(self.params.training)
+        if self._short:  # mypy does not know Module.to(memory_format=)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
+
+    def _initial(self, network: Network) -> ResNet:
+        return resnet(
             self.params.depth,
             residual=network.residual,
             connect=network.connect,
@@ -78,10 +98,6 @@ class Runner:
             classes=self.images.classes,
             weights=self._shared(),
         )
-        model = model.to(self.device).requires_grad_(False)
-        if self._short:  # mypy does not know Module.to(memory_format=)
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return model
 
     def announce(self, passes: Sequence[Network], *, backward: bool) -> None:
         """Tell the progress, if it listens, about how long and how large the run will be."""
@@ -90,7 +106,7 @@ class Runner:
             self.progress.announce(str(forecast(p.plan, p.batch, p.size, steps, backward=backward)))
 
     def gradients(self, network: Network, name: str, probes: list[Probe]) -> Record:
-        """One forward and backward pass in training mode: the mean cross-entropy of the batch."""
+        """One forward and backward pass: the mean cross-entropy of the batch."""
         model = self.build(network)
         x = self._batch().requires_grad_()
         recorder = self._recorder(model, name, probes, backward=True)
@@ -103,7 +119,7 @@ class Runner:
 
     @torch.no_grad()
     def forward(self, network: Network, name: str, probes: list[Probe]) -> Record:
-        """One forward pass in training mode."""
+        """One forward pass."""
         model = self.build(network)
         recorder = self._recorder(model, name, probes, backward=False)
         with recorder, kernels.backend(self.params.backend), self._autocast():
@@ -115,7 +131,7 @@ class Runner:
         """Versions, machine, parameters and the fingerprint of the images."""
         return provenance() | {
             "question": question,
-            "command": command(question, self.params),
+            "command": command(question, self.asked),
             "parameters": self.params.model_dump(mode="json"),
             "device": str(self.device),
             "threads": torch.get_num_threads(),
@@ -150,12 +166,14 @@ class Runner:
         return Recorder(model, probes, network=name, on_site=tick)
 
     def _facts(self, network: Network) -> dict[str, Any]:
-        return {
+        said = {} if self.loaded is None else self.loaded.facts
+        return said | {
             "auxiliary": network.auxiliary,
             "batch": self.params.batch,
             "image_size": self.params.size,
             "last_stage_samples": self.params.last_stage_samples,
             "data": self.images.description,
+            "data_kind": self.images.source.partition(":")[0],
             "seed": self.params.seed,
             "device": str(self.device),
             "precision": self.params.precision,
@@ -175,12 +193,13 @@ class Runner:
         return self._weights
 
 
-def _device(params: NetworkParams) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """The device of that name; InputError where this machine has none."""
     try:
-        device = torch.device(params.device)
+        device = torch.device(name)
         torch.zeros(1, device=device).item()  # `meta` makes tensors without numbers
     except (RuntimeError, AssertionError):
         raise InputError(
-            "device", got=params.device, wanted="one of this machine's", do="give --device cpu"
+            "device", got=name, wanted="one of this machine's", do="give --device cpu"
         ) from None
     return device

@@ -6,20 +6,27 @@ import shlex
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from snnlens.data import specs
 from snnlens.errors import InputError
-from snnlens.models.plan import CONNECTS, RESIDUALS, SIZES, Plan, plan
+from snnlens.experiments._neuron import NeuronParams
+from snnlens.experiments._source import Kind, kind_of
+from snnlens.models.plan import CONNECTS, LAYOUTS, RESIDUALS, SIZES, Plan, plan
 
 ENOUGH_SAMPLES = 128  # n in the last stage from which the shapes of Figs. 6 to 8 are stable
 DEFAULT_BATCH = 32
 
 
-class NetworkParams(BaseModel):
+class NetworkParams(NeuronParams):
     """Which networks run, with which neuron, on which images."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    source: str | None = Field(
+        None,
+        description="a run folder: its record answers, nothing is run; a training folder or a file "
+        "of weights (.pth, .safetensors): that network is run; nothing: networks at initialisation",
+        json_schema_extra={"argument": True, "metavar": "RUN|CHECKPOINT"},
+    )
     depth: int = Field(152, description="18, 34, 50, 101, 152 (imagenet) or 6n + 2 (cifar)")
     layout: str = Field("imagenet", description="imagenet | cifar")
     residual: tuple[str, ...] = Field(
@@ -29,20 +36,17 @@ class NetworkParams(BaseModel):
     zero_init: Literal["yes", "no", "both"] = Field(
         "both", description="residual branches at their identity value: yes | no | both"
     )
-    neuron: Literal["if", "lif", "plif"] = Field("if", description="if | lif | plif")
-    threshold: float = Field(1.0, description="V_th, in (0, 1e6]")
-    tau: float = Field(2.0, description="time constant of lif and plif, in time steps")
-    decay_input: bool = Field(True, description="whether the input of lif and plif decays too")
-    reset: Literal["hard", "soft"] = Field("hard", description="hard | soft")
-    surrogate: str = Field("atan", description="surrogate gradient by name")
-    alpha: float | None = Field(None, description="slope of the surrogate (its own default)")
     time_steps: int = Field(4, description="T")
     batch: int = Field(DEFAULT_BATCH, description="images in the one batch")
     image_size: int | None = Field(
-        None, description="pixels (64 in the imagenet layout, 32 in cifar)"
+        None,
+        description="pixels (64 in the imagenet layout, 224 with a CHECKPOINT; 32 in cifar)",
     )
     data: str = Field("digits", description="digits | random | cifar10:PATH | imagefolder:PATH")
     seed: int = Field(0, description="of weights and of the choice of images")
+    mode: Literal["train", "eval"] | None = Field(
+        None, description="of BatchNorm: train | eval (train; with a CHECKPOINT eval)"
+    )
     device: str = Field("cpu", description="cpu | cuda")
     threads: int | None = Field(None, description="CPU threads (torch's choice)")
     backend: Literal["auto", "reference", "cpu", "cuda"] = Field(
@@ -73,30 +77,61 @@ class NetworkParams(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> NetworkParams:
-        _check_names("residual", self.residual, RESIDUALS)
-        _check_names("connect", self.connect, CONNECTS)
-        if not 0 < self.threshold <= 1e6:  # NaN fails too
-            raise InputError("threshold", got=self.threshold, wanted="in (0, 1e6]")
+        check_names("residual", self.residual, RESIDUALS)
+        check_names("connect", self.connect, CONNECTS)
         _at_least("time_steps", self.time_steps, 1)
         _at_least("batch", self.batch, 1)
         if self.threads is not None:
             _at_least("threads", self.threads, 1)
-        self._check_size()
+        if self.source is None:
+            self._check_initial()
+        else:
+            self._check_source(kind_of(self.source))
         specs.check(self.data, self.size)
         return self
 
-    def _check_size(self) -> None:
+    def _check_initial(self) -> None:
+        self.check_size()
+        if self.mode == "eval":
+            raise InputError(
+                "mode", got="eval", wanted="train at initialisation",
+                do="fresh running statistics silence the network; give a CHECKPOINT",
+            )  # fmt: skip
+
+    def _check_source(self, kind: Kind) -> None:
+        """What is given beside RUN|CHECKPOINT has to have a meaning there."""
+        check_names("layout", (self.layout,), LAYOUTS)
+        idle = {"run": [n for n in type(self).model_fields if n != "source"],
+                "training": ["zero_init", *NeuronParams.model_fields],
+                "checkpoint": ["zero_init"]}[kind]  # fmt: skip
+        for name in idle:
+            if name in self.model_fields_set:
+                wanted = f"left out: {self.source} is a {kind} and says it"
+                raise InputError(name, got=getattr(self, name), wanted=wanted)
+        for name in ("residual", "connect"):
+            value = getattr(self, name)
+            if name in self.model_fields_set and len(value) > 1:
+                wanted = f"one word: {self.source} holds one network"
+                raise InputError(name, got=",".join(value), wanted=wanted)
+
+    def check_size(self) -> None:
+        """Image size and batch against the blocks; BatchNorm in training mode needs two samples."""
         least = self.plan.total_stride
         if not least <= self.size <= 4096:
             raise InputError(
                 "image_size", got=self.size,
                 wanted=f"from {least} to 4096 pixels in the {self.layout} layout",
             )  # fmt: skip
-        if self.last_stage_samples < 2:
+        if self.training and self.last_stage_samples < 2:
             raise InputError(
                 "batch", got=self.batch, wanted=f"at least 2 at {self.size} px",
                 do="BatchNorm in the last stage needs more than one sample per channel",
             )  # fmt: skip
+
+    @property
+    def training(self) -> bool:
+        """Whether BatchNorm is in training mode: at initialisation it has no other statistics."""
+        return self.source is None if self.mode is None else self.mode == "train"
 
     @property
     def plan(self) -> Plan:
@@ -127,8 +162,9 @@ class SubjectParams(BaseModel):
         None, description="a safetensors file: x (exactly what forward takes), y (targets)"
     )
     data: str | None = Field(
-        None, description="digits | random | cifar10:PATH | imagefolder:PATH | nmnist:PATH"
-    )
+        None, description="digits | random | cifar10:PATH | imagefolder:PATH | nmnist:PATH | "
+        "ncaltech101:PATH | cifar10dvs:PATH | dvsgesture:PATH | events:PATH"
+    )  # fmt: skip
     loss: str | None = Field(
         None, description="a factory of a function (output, y); else cross-entropy, or without y "
         "the sum of squares of the output"
@@ -173,14 +209,38 @@ def command(question: str, params: BaseModel) -> str:
     'snnlens gradients --depth 50 --connect add,iand --threshold 0.5'
     """
     words = ["snnlens", question]
-    for name, field in type(params).model_fields.items():
+    fields = ordered(type(params))
+    for name, field in sorted(fields.items(), key=lambda f: not f[1].is_required()):  # MODEL first
         value = getattr(params, name)
-        if field.is_required():
-            words.append(shlex.quote(str(value)))
+        if by_place(field):
+            words += [] if value is None else [shlex.quote(str(value))]
+        elif value != field.default and (field.json_schema_extra or {}).get("flag"):  # type: ignore[union-attr]
+            words.append("--" + name.replace("_", "-"))
         elif value != field.default:
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words += ["--" + name.replace("_", "-"), shlex.quote(text)]
     return " ".join(words)
+
+
+def ordered(params: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of parameters, a class' own before those that it inherits.
+
+    >>> list(ordered(NetworkParams))[:2], list(ordered(NetworkParams))[-1]
+    (['source', 'depth'], 'alpha')
+    """
+    homes = [c for c in params.__mro__ if issubclass(c, BaseModel)]
+    names = [name for home in homes for name in home.__annotations__ if name in params.model_fields]
+    return {name: params.model_fields[name] for name in dict.fromkeys(names)}
+
+
+def by_place(field: FieldInfo) -> bool:
+    """Whether a parameter has no --name: MODEL, RUN|CHECKPOINT.
+
+    >>> by_place(NetworkParams.model_fields["source"])
+    True
+    """
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("argument"))
 
 
 class Network(BaseModel):
@@ -218,7 +278,8 @@ def networks(params: NetworkParams) -> list[Network]:
     return chosen
 
 
-def _check_names(what: str, got: tuple[str, ...], known: tuple[str, ...]) -> None:
+def check_names(what: str, got: tuple[str, ...], known: tuple[str, ...]) -> None:
+    """Raise InputError for a name that is not known, twice there, or for none at all."""
     wanted = ", ".join(known[:-1]) + f" or {known[-1]}"
     for name in got:
         if name not in known:

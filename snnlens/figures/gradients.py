@@ -22,7 +22,9 @@ LABELS = {
 FLOOR_DECADES = 1.0  # exact zeros lie this far below the smallest positive norm
 
 
-def gradient_figure(table: pd.DataFrame, caption: str) -> Figure:
+def gradient_figure(
+    table: pd.DataFrame, caption: str, *, weights: str = "at initialisation"
+) -> Figure:
     """Panels with and without zero-init, theory on top; the table is a gradients Result's."""
     with style.styled():
         main = main_networks(table)
@@ -32,10 +34,11 @@ def gradient_figure(table: pd.DataFrame, caption: str) -> Figure:
             _panel(panel, main[[kind_of(r) == kind for _, r in main.iterrows()]], kind)
         _label_outer(axes)
         above = (0.5, 1.0 + 0.16 / figure.get_figheight())
-        figure.legend(handles=_legend(table), loc="upper center", bbox_to_anchor=above, ncols=5,
+        handles = _legend(table, weights)
+        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=above, ncols=5,
                       handlelength=1.8, columnspacing=1.2)  # fmt: skip
         figure.tight_layout(h_pad=1.2, w_pad=1.6)
-        style.caption_below(figure, "Gradient norm at initialisation. " + caption)
+        style.caption_below(figure, f"Gradient norm {weights}. " + caption)
     return figure
 
 
@@ -115,16 +118,17 @@ def _label_outer(axes: list[Axes]) -> None:
             panel.tick_params(labelbottom=True)
 
 
-def _legend(table: pd.DataFrame) -> list[Line2D]:
+def _legend(table: pd.DataFrame, weights: str) -> list[Line2D]:
     def line(**kw: object) -> Line2D:
         return Line2D([], [], **kw)  # type: ignore[arg-type]
 
     size = style.MEASURED_SIZE
+    without = "without zero-init" if weights == "at initialisation" else weights
     handles = [line(color="#8c8c8c", marker=7, markersize=3.5, linestyle="none",
                     label="downsample block")]  # fmt: skip
     if (~table["zero_init"].astype(bool)).any():
         handles.append(line(color=style.WITHOUT, marker="o", markersize=size, linewidth=0.7,
-                            markerfacecolor="none", label="without zero-init"))  # fmt: skip
+                            markerfacecolor="none", label=without))  # fmt: skip
     if table["zero_init"].astype(bool).any():
         handles.append(line(color=style.WITH, marker="o", markersize=size, linewidth=0.7,
                             label="with zero-init"))  # fmt: skip

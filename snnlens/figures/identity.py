@@ -14,22 +14,28 @@ from snnlens.figures.rates import COLOURS, MARKERS
 YES, NO = style.BLUE, style.VERMILION
 
 
-def identity_figure(table: pd.DataFrame, trials: pd.DataFrame | None, caption: str) -> Figure:
-    """Left: ||O - S|| / ||S|| at initialisation. Right: which pairs can be the identity."""
+def identity_figure(
+    table: pd.DataFrame,
+    trials: pd.DataFrame | None,
+    caption: str,
+    *,
+    weights: str = "at initialisation",
+) -> Figure:
+    """Left: ||O - S|| / ||S|| of a run. Right: which pairs can be the identity."""
     with style.styled():
         figure = Figure(figsize=(7.1, 3.6))
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-        _errors(left, table)
+        _errors(left, table, weights)
         if trials is None:
             right.set_visible(False)
         else:
             _matrix(right, trials)
         figure.tight_layout(w_pad=1.4)
-        style.caption_below(figure, "Identity error at initialisation. " + caption)
+        style.caption_below(figure, f"Identity error {weights}. " + caption)
     return figure
 
 
-def _errors(axes: Axes, table: pd.DataFrame) -> None:
+def _errors(axes: Axes, table: pd.DataFrame, weights: str) -> None:
     for _, rows in table.groupby("network", sort=False):
         kind = kind_of(rows.iloc[0])
         if rows["zero_init"].iloc[0]:
@@ -46,7 +52,7 @@ def _errors(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylim(bottom=-0.04)
     axes.set_xlabel("identity block l (input on the left)")
     axes.set_ylabel("identity error ||O - S|| / ||S||")
-    axes.set_title("Measured at initialisation", pad=7)
+    axes.set_title(f"Measured {weights}", pad=7)
     axes.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.17), ncols=2, handlelength=1.6,
                 columnspacing=1.0)  # fmt: skip
 

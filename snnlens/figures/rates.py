@@ -22,13 +22,14 @@ COLOURS = {
 MARKERS = {"spiking": "o", "sew-add": "s", "sew-and": "v", "sew-iand": "^", "plain": "x", "ms": "D"}
 
 
-def rate_figure(table: pd.DataFrame, caption: str) -> Figure:
+def rate_figure(table: pd.DataFrame, caption: str, *, weights: str = "at initialisation") -> Figure:
     """Mean of O^l (log axis: ADD grows past 1 and AND falls to 0) and of A^l."""
+    without = "without zero-init" if weights == "at initialisation" else weights
     with style.styled():
         figure, (left, right) = style.panel_grid(2, height=2.7)
         for axes, part, title in (
             (left, "output", "Block output O"),
-            (right, "residual", "Residual branch A, without zero-init"),
+            (right, "residual", f"Residual branch A, {without}"),
         ):
             downsample = sorted(set(table.loc[table["block_kind"] == "downsample", "block"]))
             style.downsample_lines(axes, downsample)
@@ -42,7 +43,7 @@ def rate_figure(table: pd.DataFrame, caption: str) -> Figure:
         figure.legend(handles, labels, loc="upper center", ncols=5, handlelength=1.8,
                       bbox_to_anchor=(0.5, 1.0 + 0.16 / figure.get_figheight()))  # fmt: skip
         figure.tight_layout(w_pad=1.6)
-        style.caption_below(figure, "Firing rates at initialisation. " + caption)
+        style.caption_below(figure, f"Firing rates {weights}. " + caption)
     return figure
 
 
@@ -60,7 +61,9 @@ def _curves(axes: Axes, table: pd.DataFrame, column: str, *, log: bool) -> None:
                   linewidth=0.7, label=label)  # fmt: skip
     if log and (values == 0).any():
         style.zero_floor(axes, floor)
-    elif not log:
+    elif log:
+        style.label_short_range(axes)
+    else:
         axes.set_ylim(bottom=0)
 
 

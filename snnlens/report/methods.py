@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from snnlens.recording.blocks import trained
 from snnlens.report.numbers import number
 from snnlens.report.text import without_paths
 
@@ -35,12 +36,25 @@ def _networks(networks: dict[str, Facts]) -> str:
     sizes = _several(built, "depth", "{} layers")
     kinds = ", ".join(dict.fromkeys(map(_kind, built)))
     layout = _several(built, "layout", "{} layout")
-    start = {
+    start = _weights(built) or {
         frozenset([True]): "with zero-init",
         frozenset([False]): "without zero-init",
     }.get(frozenset(bool(f.get("zero_init")) for f in built), "with and without zero-init")
-    mode = " BatchNorm was in training mode." if all(f.get("training_mode") for f in built) else ""
+    mode = _mode(built)
     return f"Residual networks of {sizes} ({layout}), {start}: {kinds}.{mode}"
+
+
+def _weights(networks: list[Facts]) -> str:
+    """Whose trained weights they are; empty at initialisation."""
+    whose = list(dict.fromkeys(text for f in networks if (text := trained(f))))
+    return f"with trained weights ({', '.join(whose)})" if whose else ""
+
+
+def _mode(networks: list[Facts]) -> str:
+    modes = {f.get("training_mode") for f in networks}
+    word = "training" if modes == {True} else "evaluation"
+    known = modes == {True} or (modes == {False} and any(trained(f) for f in networks))
+    return f" BatchNorm was in {word} mode." if known else ""
 
 
 def _kind(facts: Facts) -> str:

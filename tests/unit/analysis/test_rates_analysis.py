@@ -145,11 +145,14 @@ def test_add_bound_after_the_stem() -> None:
 
 def test_networks_that_were_not_run() -> None:
     claims = rates.compute(record(Net())).claims
+    initial = "at initialisation: the claim speaks of trained weights"
     assert [(c.id, c.verdict, c.reason) for c in claims] == [
         ("fig5-zero-init-equal", "not-testable", "spiking was not run"),
         ("fig5-and-falls", "not-testable", "sew and was not run"),
         ("fig5-add-linear", "not-testable", "sew add was not run"),
         ("add-bound", "not-testable", "sew add was not run"),
+        ("fig4-branch-rates", "not-testable", initial),
+        ("fig4-last-blocks", "not-testable", initial),
     ]
 
 
@@ -164,6 +167,7 @@ def test_table() -> None:
     assert {c.id: c.verdict for c in result.claims} == {
         "fig5-zero-init-equal": "holds", "fig5-and-falls": "holds",
         "fig5-add-linear": "not-testable", "add-bound": "holds",
+        "fig4-branch-rates": "not-testable", "fig4-last-blocks": "not-testable",
     }  # fmt: skip
     assert "; T = 2; batch 4; n = 16 samples" in result.caption  # 8 px / 4, squared, times 4
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from snnlens.experiments._published import SITES
-from snnlens.recording.record import Record, Schema
+from snnlens.recording.record import Record, Schema, empty
 
 COLUMNS = ["train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5"]
 
@@ -47,7 +46,7 @@ def record(*runs: Run, **tables: pd.DataFrame) -> Record:
     if states:
         whole["points"] = pd.DataFrame(states)
     return Record(
-        sites=pd.DataFrame(columns=SITES),
+        sites=empty().sites,
         tables=whole,
         schemas={name: Schema(axes=()) for name in whole},
         networks={r.name: _facts(r) for r in runs},
