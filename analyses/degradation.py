@@ -6,7 +6,7 @@ Claim     Spiking: the training loss rises and the accuracy falls with depth (de
 Source    Fang et al. 2021, "Deep Residual Learning in Spiking Neural Networks", Fig. 3, Tables 2,
           4 and 6; the logs are in the authors' repository, origin_logs/.
 Choices   Logs: all runs of the folder. Sweep: the cifar layout at depths 8, 20, 32, 56, digits at
-          their own 8 px, T = 4, the paper's recipe (SGD .9, cosine, no weight decay) for 20 epochs,
+          their own 8 px, T = 4, the paper's recipe (SGD .9, cosine, no weight decay) for 12 epochs,
           three seeds. At 8 px the last stage has 2 x 2 positions.
 
 Run       python analyses/degradation.py --logs FOLDER [-o FOLDER]            (seconds)
@@ -27,7 +27,7 @@ SWEEP: dict[str, Any] = {
     "layout": "cifar",
     "depth": (8, 20, 32, 56),
     "residual": ("spiking", "sew"),
-    "epochs": 20,
+    "epochs": 12,
     "seeds": 3,
 }
 

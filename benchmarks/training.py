@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from timing import in_turn, quartiles, ratio
 from torch import nn
 
@@ -110,8 +108,11 @@ def memory(rounds: int, *, quick: bool) -> list[Row]:
             f"--record-every 1 --test-share .5 {option}"
         )
         taken, peak = _command(words)
-        rows.append({"network": f"{network}, T = 4, {size} px, batch {batch}",
-                     "option": option or "none", "peak_gib": peak / 2**20, "seconds": taken})  # fmt: skip
+        case = {
+            "network": f"{network}, T = 4, {size} px, batch {batch}",
+            "option": option or "none",
+        }
+        rows.append(case | {"peak_gib": peak / 2**20, "seconds": taken})
     return rows
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from snnlens.analysis import _training_runs
 from snnlens.analysis._degradation_claims import claims
+from snnlens.analysis._inside import inside
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
 
@@ -18,7 +19,9 @@ NOTES = [
     (
         "Shown: loss and accuracy by epoch, a colour per depth; of several seeds the mean, and their "
         "range as a band. Then the end of each run against depth: each seed a point, their mean a line, "
-        "an open diamond for a run within 2 % of ln(classes), which has learned nothing yet."
+        "an open diamond for a run within 2 % of ln(classes), which has learned nothing yet. Where it was "
+        "recorded: how the gradient of the first block compares with that of the last, and how far "
+        "blocks are from the identity, before the training and after it."
     ),
     "Good: the training loss falls, or stays, when the network gets deeper.",
     (
@@ -43,7 +46,10 @@ def compute(record: Record) -> Result:
     """
     table = _training_runs.rows(record)
     statistic = _training_runs.statistic(table)
-    kept = {n: record.tables[n] for n in ("points", "skipped") if n in record.tables}
+    further = ("points", "skipped")
+    kept: dict[str, pd.DataFrame] = {n: record.tables[n] for n in further if n in record.tables}
+    recorded = inside(record, table)
+    kept |= {"inside": recorded} if len(recorded) else {}
     return Result(
         question="degradation",
         title="Do deeper networks train worse?",
@@ -63,8 +69,9 @@ def draw(result: Result) -> Figure:
     from snnlens.figures.degradation import degradation_figure
 
     return degradation_figure(
-        result.table, result.extra["curves"], result.extra["statistic"], result.caption
-    )
+        result.table, result.extra["curves"], result.extra["statistic"], result.caption,
+        result.extra.get("inside"),
+    )  # fmt: skip
 
 
 def _caption(record: Record, table: pd.DataFrame, statistic: pd.DataFrame) -> str:

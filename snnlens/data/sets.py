@@ -145,7 +145,7 @@ def shares(sizes: Integers, share: float) -> Integers:
     array([2, 1, 2])
     """
     wanted = share * sizes
-    counts = np.floor(wanted).astype(np.int64)
+    counts: Integers = np.floor(wanted).astype(np.int64)
     missing = round(share * int(sizes.sum())) - int(counts.sum())
     first = np.argsort(counts - wanted, kind="stable")[:missing]
     counts[first] += 1

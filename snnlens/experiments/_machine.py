@@ -46,7 +46,7 @@ def forecast(plan: Plan, batch: int, size: int, steps: list[int], *, backward: b
     `steps` has the T of each pass. Rough (a factor of 1.5 either way): convolutions of different
     shapes run at different speeds.
     """
-    macs, elements = _work(plan, size)
+    macs, elements = work_per_step(plan, size)
     per_mac, per_element = _speeds(backward=backward)
     seconds = sum(t * batch * (macs * per_mac + elements * per_element) for t in steps)
     saved = SAVED_BYTES if backward else 0
@@ -94,7 +94,7 @@ def _commit(commit: str | None) -> str:
     return f" (commit {commit[:12]})" if commit else ""
 
 
-def _work(plan: Plan, size: int) -> tuple[float, float]:
+def work_per_step(plan: Plan, size: int) -> tuple[float, float]:
     """Multiply-accumulates and neuron elements per image and time step."""
     side = size / (4 if plan.layout == "imagenet" else 1)
     macs, elements = 0.0, float(plan.width * side**2)

@@ -12,13 +12,9 @@ import pandas as pd
 from snnlens.data.logs import names, runs
 from snnlens.data.logs.runs import LoggedRun
 from snnlens.provenance import provenance
-from snnlens.recording.record import Record, Schema
+from snnlens.recording.record import Record, Schema, empty
 
 ORIGIN = "published logs"
-# What every check asks a table of sites for; nothing was recorded, so it has no row.
-SITES = ["network", "order", "site", "module", "reads", "role", "signal", "block", "stage", "area",
-         "block_kind", "time_steps", "batch", "neurons", "positions", "forward_calls",
-         "gradient_calls"]  # fmt: skip
 
 
 def record(
@@ -44,7 +40,7 @@ def record(
     if skipped:
         tables["skipped"] = pd.DataFrame(sorted(skipped.items()), columns=["run", "why"])
     return Record(
-        sites=pd.DataFrame(columns=SITES),
+        sites=empty().sites,
         tables=tables,
         schemas={name: Schema(axes=()) for name in tables},
         networks={name: _facts(run) for name, run in named.items()},

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from snnlens.figures import _ends, style
+from snnlens.figures import _ends, _inside, style
 from snnlens.figures._ends import kind_label
 
 Floats = NDArray[np.float64]
@@ -43,23 +43,34 @@ class Block(NamedTuple):
 
 
 def degradation_figure(
-    table: pd.DataFrame, curves: pd.DataFrame, statistic: pd.DataFrame, caption: str
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+    statistic: pd.DataFrame,
+    caption: str,
+    recorded: pd.DataFrame | None = None,
 ) -> Figure:
-    """A column per kind with Fig. 3's three rows; the ends against depth; networks of one depth.
+    """A column per kind with Fig. 3's three rows; the ends against depth; what was recorded inside;
+    networks of one depth.
 
-    The tables are a degradation Result's: one row per run, per run and epoch, and per kind.
+    The tables are a degradation Result's: one row per run, per run and epoch, per kind, and two per
+    run that was recorded.
     """
     kinds = list(statistic["kind"])
     stride = _stride(table, curves)
     alone = table[table["kind"].isna() & (table["epochs"] > 0)]
     ends_head = _ends.head(table, statistic)
     blocks = [Block(3, len(kinds), CURVE, TOP, NARROW), Block(1, 2, ENDS, ends_head)] * bool(kinds)
+    within = recorded is not None and bool(kinds) and bool(recorded["kind"].notna().any())
+    blocks += [Block(1, 2, ENDS, _inside.LEGEND)] * within
     blocks += [Block(1, 3, ALONE, HEAD + LINE * ((len(alone) - 1) // 2))] * bool(len(alone))
     with style.styled():
         figure, panels = _panels(blocks or [Block(1, 1, ENDS, HEAD)])
         if kinds:
             _by_epoch(panels.pop(0), table, _thinned(curves, stride), kinds)
             _ends.ends(panels.pop(0)[0], table, statistic)
+        if within:
+            assert recorded is not None
+            _inside.inside(panels.pop(0)[0], recorded)
         if len(alone):
             _alone(panels.pop(0)[0], alone, curves)
         if not blocks:

@@ -75,6 +75,8 @@ def save(figure: Figure, folder: Path, name: str = "figure") -> None:
 
 def downsample_lines(axes: Axes, blocks: list[int]) -> None:
     """Mark the downsample blocks with a thin vertical line and a small triangle at the top."""
+    if not blocks:
+        return
     for block in blocks:
         axes.axvline(block, color=GRID, linewidth=0.8, zorder=0)
     axes.plot(

@@ -32,6 +32,9 @@ NORM, FIRING, NONZERO = "Gradient norm", "Firing rate", "Nonzero share"
 ABOVE, LARGEST = "Above 1", "Largest value"
 SILENT, SATURATED = "Silent", "Saturated"
 MEMBRANE, STEPS = "Membrane", "share of neuron-steps"
+TRAINING, TEST = "Training accuracy", "Test accuracy"
+TOP1, TOP5, LOSS, INTERVAL = "Test top 1", "Test top 5", "Training loss", "Interval"
+NATS, PERCENT = "nats", "%"
 COLUMNS = {
     "network": Column("network", "residual kind and connection; -zero: with zero-init"),
     "residual": Column("residual", "kind of residual block"),
@@ -104,7 +107,6 @@ COLUMNS = {
     "signal": Column("Signal", "what the layer gives: spikes (0 or 1), counts or values"),
     "threshold": Column("Threshold", "V_th above rest, the unit of the membrane"),
     "leak": Column("Leak", "dH/dV: what a step leaves of the membrane; 1 of an IF neuron"),
-    "slope": Column("Slope", "largest derivative of the surrogate", "spikes per potential"),
     "replayed": Column("Replayed", "spikes computed again by the equations of snnlens"),
     "replay_mismatches": Column("Mismatches", "replayed spikes that differ from the layer's own"),
     "bit_width": Column("Bit width", "bits that the largest value needs"),
@@ -131,6 +133,40 @@ COLUMNS = {
     "events": Column("Events", "connections behind an input that is not 0"),
     "millijoule_per_sample": Column("Energy", "of the arithmetic alone", "mJ per sample"),
     "parameter_gradient": Column("Gradient", "norm at the parameter", "loss per weight"),
+    "epoch": Column("Epoch", "from 0; in a table of what was recorded: whole epochs done"),
+    "epochs": Column("Epochs", "in the log; of a sweep's point: to be done"),
+    "train_loss": Column("Training loss", "of each batch before its step", NATS),
+    "test_loss": Column("Test loss", "in evaluation mode", NATS),
+    "train_top1": Column("top 1", "right class first", PERCENT, TRAINING),
+    "train_top5": Column("top 5", "right class among the first five", PERCENT, TRAINING),
+    "test_top1": Column("top 1", "right class first", PERCENT, TEST),
+    "test_top5": Column("top 5", "right class among the first five", PERCENT, TEST),
+    "learning_rate": Column("Learning rate", "of this epoch"),
+    "top1_max": Column("best", "largest test accuracy of all epochs", PERCENT, TOP1),
+    "top1_max_epoch": Column("its epoch", "the first with it, from 0", PERCENT, TOP1),
+    "top1_final": Column("last", "test accuracy after the last epoch", PERCENT, TOP1),
+    "published_top1": Column("published", "what the paper prints", PERCENT, TOP1),
+    "top5_max": Column("best", "a maximum of its own, of any epoch", PERCENT, TOP5),
+    "top5_max_epoch": Column("its epoch", "the first with it, from 0", PERCENT, TOP5),
+    "top5_final": Column("last", "test accuracy after the last epoch", PERCENT, TOP5),
+    "published_top5": Column("published", "what the paper prints", PERCENT, TOP5),
+    "top5_at_top1_max": Column("at best top 1", "in the epoch of the best top 1", PERCENT, TOP5),
+    "train_loss_final": Column("last", "after the last epoch", NATS, LOSS),
+    "train_loss_min": Column("smallest", "of all epochs", NATS, LOSS),
+    "train_loss_min_epoch": Column("its epoch", "from 0", NATS, LOSS),
+    "train_loss_last20": Column("last 20", "mean of the last 20 epochs", NATS, LOSS),
+    "train_top1_final": Column("Training top 1", "after the last epoch", PERCENT),
+    "test_loss_final": Column("Test loss, last", "after the last epoch", NATS),
+    "at_chance": Column("At chance", "final training loss within 2 % of ln(classes)"),
+    "complete": Column("Complete", "all planned epochs are there"),
+    "slope": Column(
+        "Slope", "of a surrogate: its largest derivative; of a sweep: of the final training loss "
+        "against log2 depth, in nats per doubling",
+    ),
+    "low": Column("low", "95 % interval", "", INTERVAL),
+    "high": Column("high", "95 % interval", "", INTERVAL),
+    "state": Column("State", "done, running, waiting or failed"),
+    "why": Column("Why", "it failed"),
     "why_small": Column(
         "Why small", "silent, surrogate inactive, product of factors, or underflow"
     ),

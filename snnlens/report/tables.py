@@ -83,13 +83,23 @@ class _Shown:
 
 
 def table(frame: pd.DataFrame, units: dict[str, str] | None = None) -> Table:
-    """The table of a result, grouped by network."""
+    """The table of a result, grouped by network; where each network has one row, in one part."""
+    if _is_list(frame):
+        all_columns = {n: column(n, units or {}) for n in _order(frame, set())}
+        return Table([_part("all networks", frame, [], all_columns)], list(all_columns.items()))
     facts = [name for name in FACTS if name in frame and _constant(frame, name)]
     columns = {n: column(n, units or {}) for n in _order(frame, {"network", *facts})}
     return Table(
         parts=[_part(name, rows, facts, columns) for name, rows in _networks(frame)],
         guide=list(columns.items()),
     )
+
+
+def _is_list(frame: pd.DataFrame) -> bool:
+    """Whether a row is a network, and not a place or a time in one."""
+    if "network" not in frame or set(ROW_NAMES) & set(frame):
+        return False
+    return len(frame) > 1 and bool(frame["network"].is_unique)
 
 
 def _networks(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

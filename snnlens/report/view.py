@@ -32,6 +32,7 @@ LABELS = {
 }  # fmt: skip
 VERDICTS = ("fails", "not-testable", "holds")  # the order of the claims: what fails comes first
 ELSEWHERE = ("parameters", "question")
+LONG, SHORT = 400, 20  # rows of a further table: longer ones are shown in part
 _TERM = re.compile(r"([A-Z][\w ]{2,20}): (.*)", re.DOTALL)
 
 
@@ -117,13 +118,22 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
 
 
 def _extra(result: Result | None) -> list[Part]:
-    """Further tables of a result, each named after itself."""
+    """Further tables of a result, each named after itself; of a long one the beginning."""
     tables = result.extra if result else {}
     return [
-        replace(part, name=name.replace("_", " "))
+        replace(part, name=_extra_name(name, frame, part.name))
         for name, frame in tables.items()
-        for part in table(frame).parts
+        for part in table(frame if len(frame) <= LONG else frame.head(SHORT)).parts
     ]
+
+
+def _extra_name(name: str, frame: pd.DataFrame, network: str) -> str:
+    """What stands above a further table: its name, and whose it is, or how much of it is shown."""
+    title = name.replace("_", " ")
+    if len(frame) > LONG:
+        return f"{title}: {SHORT} of {len(frame)} rows, all in {name}.csv of the run folder"
+    several = "network" in frame and frame["network"].nunique() > 1
+    return f"{title}: {network}" if several else title
 
 
 def _check(folder: Path, result: Result | None) -> None:

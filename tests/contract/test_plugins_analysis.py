@@ -16,9 +16,10 @@ import pytest
 from snnlens import registry
 from snnlens.checks._base import Check
 from snnlens.experiments._params import NetworkParams, SubjectParams
+from snnlens.experiments._training import TrainingParams
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
-from tests.unit.runs import OF_A_MODEL, answered, made
+from tests.unit.runs import OF_A_MODEL, TRAINS, answered, made
 
 QUESTIONS = list(registry.listing("experiments"))
 ANALYSES = list(registry.listing("analysis"))
@@ -26,6 +27,11 @@ CHECKS = list(registry.listing("checks"))
 TESTS = Path(__file__).parents[1]
 RANGES = {"1": "input and state", "2": "spikes", "3": "gradients", "4": "blocks and identity",
           "5": "conversion", "6": "attribution", "9": "not seen by the recorder"}  # fmt: skip
+
+
+BASES: dict[str, type[pydantic.BaseModel]] = {
+    **dict.fromkeys(OF_A_MODEL, SubjectParams), **dict.fromkeys(TRAINS, TrainingParams),
+}  # fmt: skip
 
 
 def check(name: str) -> type[Check]:
@@ -36,7 +42,9 @@ def check(name: str) -> type[Check]:
 
 
 def test_a_question_and_its_analysis_have_one_name() -> None:
-    assert QUESTIONS == ["audit", "checkup", "gradients", "identity", "rates"]
+    assert QUESTIONS == [
+        "audit", "checkup", "degradation", "gradients", "identity", "rates", "train",
+    ]  # fmt: skip
     assert set(QUESTIONS) <= set(ANALYSES)
 
 
@@ -55,11 +63,11 @@ def test_first_lines_are_the_docstrings(kind: str) -> None:
 def test_an_experiment_has_params_and_run(name: str) -> None:
     module = registry.module("experiments", name)
     params = module.Params
-    assert issubclass(params, SubjectParams if name in OF_A_MODEL else NetworkParams)
+    assert issubclass(params, BASES.get(name, NetworkParams))
     assert params.model_config["frozen"]
     assert params.model_config["extra"] == "forbid"
     assert params.__doc__
-    given = {"model": "sew_resnet18"} if name in OF_A_MODEL else {}
+    given = {"model": "sew_resnet18"} if "model" in params.model_fields else {}
     params(**given)  # every other parameter has a default
     for field in params.model_fields.values():
         assert field.description
@@ -110,7 +118,7 @@ def test_draw_gives_a_figure_from_the_result_alone(name: str) -> None:
 def test_claims_are_whole(name: str) -> None:
     claims = answered(name).claims
     assert len({c.id for c in claims}) == len(claims)
-    assert claims or name == "checkup"  # which repeats nobody's claim
+    assert claims or name in {"checkup", "train"}  # which repeat nobody's claim
     for claim in claims:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", claim.id)
         assert claim.statement.endswith(".")

@@ -21,6 +21,13 @@ SUBJECT: dict[str, Any] = {  # of the questions that take a MODEL
     "model": "sew_resnet8", "image_size": 8, "batch": 4, "time_steps": 2, "threads": 1,
 }  # fmt: skip
 OF_A_MODEL = ("audit", "checkup")
+TRAINING: dict[str, Any] = {  # of the questions that train
+    "image_size": 8, "batch": 128, "time_steps": 2, "epochs": 2, "record_every": 1, "threads": 1,
+}  # fmt: skip
+TRAINS: dict[str, dict[str, Any]] = {
+    "train": TRAINING | {"model": "sew_resnet8"},
+    "degradation": TRAINING | {"depth": (8, 14), "seeds": 2, "epochs": 1},
+}
 DEPTH_18: dict[str, Any] = {
     "depth": 18, "image_size": 32, "batch": 4, "time_steps": 2, "threads": 1, "seed": 3,
 }  # fmt: skip
@@ -34,8 +41,11 @@ FOLDERS = tempfile.TemporaryDirectory(prefix="snnlens-tests-")  # gone when the 
 @cache
 def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record:
     """The Record of a run; equal calls share one."""
-    chosen = "SUBJECT" if question in OF_A_MODEL else base
-    return api.run(question, **(globals()[chosen] | dict(options)))
+    chosen: dict[str, Any] = globals()["SUBJECT" if question in OF_A_MODEL else base]
+    if question in TRAINS:
+        points = tempfile.mkdtemp(prefix="points-", dir=FOLDERS.name)
+        chosen = TRAINS[question] | {"points": points}
+    return api.run(question, **(chosen | dict(options)))
 
 
 @cache

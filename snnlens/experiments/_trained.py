@@ -1,0 +1,41 @@
+"""The network of a training folder, as its last whole epoch left it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from snnlens.errors import InputError
+from snnlens.experiments._point import build
+from snnlens.experiments.train import Params
+from snnlens.training import checkpoint
+from snnlens.training import folder as folders
+
+
+def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The model with its trained weights, and what a Record says of it.
+
+    The fact `options` holds the data and the image size that it was trained on.
+
+    Raises InputError for a folder that is none of a training, one without a whole epoch, and one
+    whose files were cut or changed.
+    """
+    folder = Path(folder)
+    said = folders.description(folder)
+    params = Params(**said["parameters"])
+    kept = checkpoint.load(folder)
+    if kept is None:
+        raise InputError(
+            str(folder), got="no whole epoch yet", wanted="a training with one",
+            do="let it go on: `snnlens train ... --resume`",
+        )  # fmt: skip
+    model = build(params, said["facts"]["classes"])
+    model.load_state_dict(kept.weights)
+    facts = {
+        "checkpoint": folder.resolve().name,
+        "epoch": kept.epoch,
+        "options": {"data": params.data, "image_size": params.pixels},
+    }
+    return model, facts
