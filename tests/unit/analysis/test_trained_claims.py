@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snnlens.analysis import gradients, identity, rates
+from snnlens.checks._seen import networks
 from snnlens.recording.blocks import trained
 from snnlens.recording.result import Claim, Result
 from snnlens.report.methods import methods
@@ -147,6 +148,25 @@ def test_beside_a_trained_network_those_at_initialisation_are_judged() -> None:
     assert made.verdict == "holds"
     made = only(rates.compute(record(nets[0], depth=18)).claims, "fig5-and-falls")
     assert (made.verdict, made.reason) == ("not-testable", NOT_INITIAL)
+
+
+def test_a_network_that_began_with_zero_init_and_was_trained_since() -> None:
+    """Recorded after seven epochs: no exact law is drawn, no claim of zero-init is judged."""
+    facts = {"epoch": 7, "training_mode": True}
+    reason = "trained weights (epoch 7): the claim speaks of initialisation"
+    result = gradients.compute(record(Net("sew", "add", True, facts=facts)))
+    assert result.table["predicted_norm"].isna().all()
+    assert only(result.claims, "eq11-flat").reason == reason
+    result = gradients.compute(record(Net("sew", "add", True, facts={"epoch": 0})))
+    assert result.table["predicted_norm"].notna().all()  # at initialisation the law holds
+    assert only(result.claims, "eq11-flat").verdict == "holds"
+    net = Net(zero_init=True, identity=identity_net().identity, facts=facts)
+    made = only(identity.compute(record(net, depth=18)).claims, "identity-zero-init")
+    assert (made.verdict, made.reason) == ("not-testable", reason)
+    for epoch, blocks in ((7, 0), (0, 8)):
+        net = Net("sew", "add", True, facts={"epoch": epoch})
+        (seen,) = networks(record(net, depth=18))
+        assert len(seen.zeroed) == blocks
 
 
 def test_the_bound_of_add_holds_for_any_weights() -> None:

@@ -304,6 +304,7 @@ def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "train.json").write_text("{}", encoding="utf-8")
     model = resnet(8, layout="cifar", connect="iand", classes=10, seed=0, time_steps=2)
     official.settled(model, official.images(8, 16))
+    model.zero_init = True  # how its training began
 
     def load_folder(path: str) -> Any:
         assert path == str(folder)
@@ -322,6 +323,7 @@ def test_a_training_folder(question: str, training: Path) -> None:
     assert (facts["checkpoint"], facts["epoch"], facts["classes"]) == ("sew-iand-8-s0", 7, 10)
     assert (facts["image_size"], facts["data_kind"], facts["time_steps"]) == (8, "random", 2)
     assert facts["training_mode"] is False
+    assert facts["zero_init"] is False
     assert "options" not in facts
     assert api.analyse(question, record).caption.endswith(
         "trained weights (sew-iand-8-s0, epoch 7), BatchNorm in evaluation mode."

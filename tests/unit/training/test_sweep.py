@@ -199,7 +199,7 @@ def test_whoever_only_looks_disturbs_no_claim(tmp_path: Path) -> None:
     over = threading.Event()
 
     def look() -> None:
-        while not over.is_set():
+        while not over.wait(0.001):
             sweep.is_claimed(tmp_path)
 
     watcher = threading.Thread(target=look)
