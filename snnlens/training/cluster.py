@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import tempfile
@@ -29,11 +30,10 @@ Future = Any  # of Dask, whose types differ between its releases
 CONNECT_SECONDS = 5
 START_SECONDS = 300  # of the workers of this machine, however busy it is
 LOOK_SECONDS = 0.5
-FALLS = 10  # workers that may die under a point before it is given up
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 SILENT = logging.CRITICAL + 1  # what went wrong with a point is said in its folder
 LOCAL: dict[str, Any] = {
-    "distributed.scheduler.allowed-failures": FALLS,
+    "distributed.scheduler.allowed-failures": 3,
     "distributed.scheduler.worker-saturation": 1.0,  # a point waits for whoever is free first
     "distributed.scheduler.worker-ttl": None,  # a worker that computes hard is not dead
     "distributed.comm.timeouts.connect": f"{START_SECONDS}s",
@@ -57,6 +57,12 @@ class Cluster:
     ) -> None:
         self.work, self.retries, self.resources = work, retries, resources
         self.workers, self.scheduler, self.threads = workers, scheduler, threads
+        self.run = uuid.uuid4().hex
+        # Here as many as there are processes: Dask would blame one that waits at a busy worker for
+        # the death of that worker. How many a scheduler somewhere has, it knows itself.
+        self.slots = workers if scheduler is None else math.inf
+        self._waiting: list[Point] = []
+        self._deaths: dict[str, list[int]] = {}  # of workers, by the point's name
         self._points: dict[Future, Point] = {}
         self._ended: SimpleQueue[Future] = SimpleQueue()  # filled by Dask's own thread
         self._stack = ExitStack()
@@ -92,14 +98,9 @@ class Cluster:
         self._stack.callback(self._cancel)
 
     def start(self, point: Point) -> None:
-        """Hand a point to Dask; its key is new each time, so that nothing is taken as known."""
-        future = self._client.submit(
-            attempt, str(point.folder.absolute()), point.params, self.work, self.retries,
-            key=f"{point.name}-{uuid.uuid4().hex}", pure=False, retries=self.retries,
-            resources=self.resources,
-        )  # fmt: skip
-        self._points[future] = point
-        future.add_done_callback(self._ended.put)
+        """Hand a point to Dask, as soon as a worker is free."""
+        self._waiting.append(point)
+        self._submit_waiting()
 
     def ended(self) -> Sequence[tuple[Point, Outcome]]:
         """Points that have ended; waits for one for half a second."""
@@ -110,9 +111,28 @@ class Cluster:
         except Empty:
             return []
         point = self._points.pop(future)
-        return [(point, self._outcome(point, future))]
+        outcome = self._outcome(point, future)
+        if outcome is None:
+            self._waiting.append(point)
+        self._submit_waiting()
+        return [] if outcome is None else [(point, outcome)]
 
-    def _outcome(self, point: Point, future: Future) -> Outcome:
+    def _submit_waiting(self) -> None:
+        while self._waiting and len(self._points) < self.slots:
+            self._submit(self._waiting.pop(0))
+
+    def _submit(self, point: Point) -> None:
+        """With a new key each time, so that nothing is taken as known."""
+        future = self._client.submit(
+            attempt, str(point.folder.absolute()), point.params, self.work, self.retries, self.run,
+            key=f"{point.name}-{uuid.uuid4().hex}", pure=False, retries=self.retries,
+            resources=self.resources,
+        )  # fmt: skip
+        self._points[future] = point
+        future.add_done_callback(self._ended.put)
+
+    def _outcome(self, point: Point, future: Future) -> Outcome | None:
+        """How it ended, or None where it is tried again."""
         if future.status == "finished":
             return Outcome(*future.result())
         if future.status != "error":
@@ -120,8 +140,12 @@ class Cluster:
         error = future.exception()
         why = reason(error)
         if type(error).__name__ == "KilledWorker":
-            why = f"its worker process died {error.allowed_failures + 1} times"
-        fail(point.folder, why)
+            deaths = self._deaths.setdefault(point.name, [])
+            deaths.append(error.allowed_failures + 1)
+            if len(deaths) <= self.retries:
+                return None
+            why = f"{sum(deaths)} worker processes died under it"
+        fail(point.folder, why, self.run)
         return Outcome("failed", why)
 
     def _gone(self) -> SnnlensError:

@@ -22,7 +22,7 @@ from snnlens.errors import SnnlensError
 from snnlens.training import atomic
 
 LOCK, METRICS, DONE, FAILED = ".lock", "metrics.csv", "done.json", "failed.json"
-GRASP_SECONDS = 0.5  # `is_claimed` takes the lock for a moment; a claim outlasts that
+GRASP_SECONDS = 1.0  # `is_claimed` takes the lock for a moment; a claim outlasts that
 
 
 class Busy(SnnlensError):
@@ -60,7 +60,7 @@ def claimed(folder: str | Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=GRASP_SECONDS)
+        lock.acquire(timeout=GRASP_SECONDS, poll_interval=0.01)
     except Timeout:
         raise Busy(
             f"{folder} must be free; got one that another process works on; wait until it ends"
@@ -94,13 +94,26 @@ def mark_done(folder: str | Path) -> None:
     atomic.write_file(Path(folder) / DONE, b"{}\n")
 
 
-def fail(folder: str | Path, why: str) -> None:
-    """Say why a point failed, unless there is no room to say it."""
-    text = json.dumps({"why": why}, ensure_ascii=False) + "\n"
+def fail(folder: str | Path, why: str, run: str = "") -> None:
+    """Say why a point failed, and in which run of the sweep, unless there is no room to say it."""
+    text = json.dumps({"why": why, "run": run}, ensure_ascii=False) + "\n"
     try:
         atomic.write_file(Path(folder) / FAILED, text.encode())
     except OSError:  # a full disk: `run` still says it
         return
+
+
+def failure(folder: str | Path) -> dict[str, str] | None:
+    """What `fail` said, if it did: why, and in which run.
+
+    >>> failure("/nowhere") is None
+    True
+    """
+    try:
+        text = (Path(folder) / FAILED).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return dict(json.loads(text))
 
 
 def reason(error: BaseException) -> str:
@@ -156,8 +169,5 @@ def _state(folder: Path) -> tuple[str, str]:
         return "done", ""
     if is_claimed(folder):
         return "running", ""
-    try:
-        why = json.loads((folder / FAILED).read_text(encoding="utf-8"))["why"]
-    except (FileNotFoundError, NotADirectoryError):
-        return "waiting", ""
-    return "failed", str(why)
+    said = failure(folder)
+    return ("waiting", "") if said is None else ("failed", said["why"])

@@ -8,6 +8,7 @@ in the end.
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +25,7 @@ from snnlens.training.points import (
     Point,
     claimed,
     fail,
+    failure,
     is_claimed,
     mark_done,
     reason,
@@ -90,7 +92,8 @@ def run(
         threads: of one worker process, for its numerical libraries.
         resources: what one point takes of a worker, e.g. {"GPU": 1}; a scheduler's workers say what
             they have, those of this machine have it once each.
-        retries: how often a point is tried again after an error that is not the user's.
+        retries: how often a point is tried again after an error that is not the user's, or when as
+            many workers died under it as Dask allows (3 on this machine).
         progress: told about once a second; see `snnlens.training.progress`.
 
     Raises:
@@ -118,16 +121,23 @@ def run(
     return _with_reasons(table(points), found)
 
 
-def attempt(folder: str, params: dict[str, Any], work: Work, retries: int) -> Outcome:
-    """Do one point in this process, under its lock; an error is written down and handed back."""
+def attempt(folder: str, params: dict[str, Any], work: Work, retries: int, run: str) -> Outcome:
+    """Do one point in this process, under its lock; an error is written down and handed back.
+
+    Dask asks again where a worker dies before its answer was heard: what has ended in this run of
+    the sweep stays as it is.
+    """
     try:
         with claimed(folder):
             if (Path(folder) / DONE).exists():
                 return Outcome("ended")
+            said = failure(folder)
+            if said is not None and said["run"] == run:
+                return Outcome("failed", said["why"])
             (Path(folder) / FAILED).unlink(missing_ok=True)
             why = _tried(folder, params, work, retries)
             if why:
-                fail(folder, why)
+                fail(folder, why, run)
             return Outcome("failed" if why else "ended", why)
     except Busy:
         return Outcome("busy")
@@ -209,7 +219,7 @@ class _Alone:
     """This process, one point after another."""
 
     def __init__(self, work: Work, retries: int) -> None:
-        self.work, self.retries = work, retries
+        self.work, self.retries, self.run = work, retries, uuid.uuid4().hex
         self.waiting: list[Point] = []
 
     def start(self, point: Point) -> None:
@@ -219,7 +229,8 @@ class _Alone:
         if not self.waiting:
             return []
         point = self.waiting.pop(0)
-        return [(point, attempt(str(point.folder), point.params, self.work, self.retries))]
+        asked = str(point.folder), point.params, self.work, self.retries, self.run
+        return [(point, attempt(*asked))]
 
 
 def _with_reasons(states: pd.DataFrame, found: dict[str, str]) -> pd.DataFrame:

@@ -102,12 +102,28 @@ def test_a_failing_point_stops_no_other_and_is_tried_again_the_next_time(tmp_pat
     assert list(table["epoch"]) == [3, 2, 3]
     assert len(toy.attempts(points[1].folder)) == 3
     written = json.loads((points[1].folder / FAILED).read_text())
-    assert written == {"why": "ValueError: a fault of two lines"}
+    assert written["why"] == "ValueError: a fault of two lines"
     del points[1].params["fails"], points[1].params["fails_at"]
     table = sweep.run(points, toy.work)
     assert set(table["state"]) == {"done"}
     assert not (points[1].folder / FAILED).exists()
     toy.assert_whole(points)
+
+
+def test_what_failed_is_not_tried_twice_in_one_run(tmp_path: Path) -> None:
+    """Dask asks again where the answer was lost with its worker."""
+    (point,) = toy.points(tmp_path, 1, epochs=1, fails_at=0, fails="always")
+
+    def outcome(run: str) -> sweep.Outcome:
+        return sweep.attempt(str(point.folder), point.params, toy.work, 0, run)
+
+    wanted = sweep.Outcome("failed", "ValueError: a fault of two lines")
+    for run, attempts in (("a", 1), ("a", 1), ("b", 2)):
+        assert outcome(run) == wanted
+        assert len(toy.attempts(point.folder)) == attempts
+    del point.params["fails_at"]
+    assert outcome("c") == outcome("c") == sweep.Outcome("ended")
+    assert len(toy.attempts(point.folder)) == 3
 
 
 def test_the_old_reason_is_gone_while_the_point_runs(tmp_path: Path) -> None:
