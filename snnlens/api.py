@@ -303,6 +303,8 @@ def _one_line(error: ValidationError, names: list[str]) -> InputError:
     what = ".".join(str(part) for part in first["loc"]) or "parameters"
     if first["type"] == "extra_forbidden":
         return InputError("a parameter", got=what, wanted="one of " + ", ".join(names))
+    if first["type"] == "missing":
+        return InputError(what, got="nothing", wanted="given")
     kind = first["type"].partition("_")[0]  # int_parsing, int_from_float, float_parsing, ...
     plain = {"int": "an integer", "float": "a number", "bool": "yes or no"}
     wanted = plain.get(kind, first["msg"].removeprefix("Input should be "))

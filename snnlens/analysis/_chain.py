@@ -34,13 +34,13 @@ def predictions(record: Record, network: Network) -> tuple[Floats, Floats]:
 def follows_eq11(network: Network) -> bool:
     """Zero-initialised SEW and MS blocks: the Jacobian of an identity block is 1 (Eq. 11)."""
     facts = network.facts
-    return bool(facts.get("zero_init")) and facts.get("residual") in EQ11_RESIDUALS
+    return _as_initialised(network) and facts.get("residual") in EQ11_RESIDUALS
 
 
 def chain_neuron(network: Network) -> ChainNeuron | None:
     """The neuron of a zero-initialised Spiking network that is the identity; None for others."""
     facts = network.facts
-    if facts.get("residual") != "spiking" or not facts.get("zero_init"):
+    if facts.get("residual") != "spiking" or not _as_initialised(network):
         return None
     if not facts.get("is_identity") or facts.get("reset_potential") != 0:
         return None
@@ -53,6 +53,11 @@ def chain_neuron(network: Network) -> ChainNeuron | None:
         reset=facts["reset"],
         detach_reset=facts["detach_reset"],
     )
+
+
+def _as_initialised(network: Network) -> bool:
+    """With zero-init, and not trained since: then the branches have their identity value."""
+    return bool(network.facts.get("zero_init")) and network.trained is None
 
 
 def gram_at(record: Record, network: Network, block_input: int) -> Floats | None:

@@ -12,13 +12,8 @@ from snnlens.measures import degradation
 from snnlens.recording.record import Record
 
 CURVES = ["train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5"]
-KIND = [
-    "model",
-    "dataset",
-    "residual",
-    "connect",
-    "zero_init",
-]  # of one kind only depth and seed differ
+# Of one kind only depth and seed differ.
+KIND = ["model", "dataset", "residual", "connect", "zero_init", "layout", "time_steps", "classes"]
 WHOLE = ["depth", "epochs", "top1_max_epoch", "top5_max_epoch", "seed", "time_steps",
          "train_loss_min_epoch", "classes", "epochs_planned"]  # fmt: skip
 BOOTSTRAP_SEED = 0
@@ -42,7 +37,7 @@ def statistic(table: pd.DataFrame) -> pd.DataFrame:
     """One row per kind with two depths: the slope of the final training loss, and its interval."""
     made = []
     for kind, runs in kinds(table).items():
-        whole = runs[runs["complete"]]
+        whole = whole_seeds(runs)
         found = degradation.over_seeds(seed_slopes(whole), np.random.default_rng(BOOTSTRAP_SEED))
         first = runs.iloc[0]
         made.append({"kind": kind} | {k: first[k] for k in KIND} | {
@@ -53,6 +48,18 @@ def statistic(table: pd.DataFrame) -> pd.DataFrame:
     columns = ["kind", *KIND, "slope", "low", "high", "seeds", "method", "depths", "runs",
                "at_chance", "left_out"]  # fmt: skip
     return pd.DataFrame(made, columns=columns)
+
+
+def whole_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of one kind whose seed ended at every depth of that kind.
+
+    Slopes of seeds over different depths do not compare, and a deepest network that diverged would
+    be missing just where it matters.
+    """
+    depths = set(runs["depth"])
+    seeds = runs["seed"].fillna(-1)
+    ended = [s for s, of in runs[runs["complete"]].groupby(seeds) if set(of["depth"]) == depths]
+    return runs[seeds.isin(ended) & runs["complete"]]
 
 
 def kinds(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -87,7 +94,7 @@ def _row(
         "top1_max": top1, "top1_max_epoch": top1_epoch, "top1_final": _last(curve, "test_top1"),
         "top5_max": top5, "top5_max_epoch": top5_epoch, "top5_final": _last(curve, "test_top5"),
         "published_top1": paper.top1, "published_top5": paper.top5,
-        **{k: facts.get(k) for k in ("model", "dataset", "zero_init", "seed", "time_steps")},
+        **{k: facts.get(k) for k in ("model", "dataset", "zero_init", "layout", "seed", "time_steps")},
         "top5_at_top1_max": _at(curve, "test_top5", top1_epoch),
         "train_loss_final": loss, "train_loss_min": lowest, "train_loss_min_epoch": lowest_epoch,
         "train_loss_last20": float(curve["train_loss"].tail(20).mean()),
@@ -134,9 +141,8 @@ def _varied(groups: list[pd.DataFrame]) -> list[str]:
     if firsts.empty:
         return []
     same = firsts.groupby(["residual", "connect"], dropna=False)
-    return [
-        k for k in ("model", "dataset", "zero_init") if (same[k].nunique(dropna=False) > 1).any()
-    ]
+    told = [k for k in KIND if k not in ("residual", "connect")]
+    return [k for k in told if (same[k].nunique(dropna=False) > 1).any()]
 
 
 def _kind(first: pd.Series[Any], said: list[str]) -> str:
@@ -146,4 +152,6 @@ def _kind(first: pd.Series[Any], said: list[str]) -> str:
         name += f"-{first['connect']}"
     if "zero_init" in said:
         name += {True: "-zero", False: ""}.get(first["zero_init"], " (zero-init not known)")
-    return ", ".join([name, *(str(first[k]) for k in ("model", "dataset") if k in said)])
+    words = {"time_steps": "T = {}", "classes": "{} classes", "layout": "{} layout"}
+    further = [k for k in KIND if k in said and k != "zero_init"]
+    return ", ".join([name, *(words.get(k, "{}").format(first[k]) for k in further)])

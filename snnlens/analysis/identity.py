@@ -111,7 +111,7 @@ def _zero_init(networks: list[Network]) -> tuple[float, bool, str]:
         able = facts.get("residual") in ("sew", "ms") or (
             facts.get("residual") == "spiking" and facts.get("is_identity")
         )
-        if facts.get("zero_init") and able:
+        if facts.get("zero_init") and able and not network.trained:
             worst = max(worst, float(network.blocks["mismatch_share_output"].max()))
             names.append(network.name)
     if not names:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from snnlens.measures.degradation import AT_CHANCE
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
 
@@ -63,7 +67,8 @@ def _caption(record: Record) -> str:
     name, facts = next(iter(record.networks.items()))
     parameters: dict[str, Any] = record.provenance.get("parameters") or {}
     parts = [
-        f"{name}: {facts.get('data')}",
+        f"{name}: {_ended(record.table('curves'), facts.get('classes'))}",
+        facts.get("data"),
         f"T = {facts['time_steps']}" if facts.get("time_steps") else None,
         _recipe(parameters),
         f"seed {facts.get('seed')}",
@@ -72,6 +77,19 @@ def _caption(record: Record) -> str:
         record.provenance.get("device"),
     ]  # fmt: skip
     return "; ".join(str(p) for p in parts if p) + "."
+
+
+def _ended(curves: pd.DataFrame, classes: int | None) -> str:
+    """What the last epoch gave, the best test accuracy, and whether anything was learned."""
+    last, best = curves.iloc[-1], curves.iloc[int(curves["test_top1"].to_numpy().argmax())]
+    text = (
+        f"after {len(curves)} epochs training loss {last['train_loss']:.4g}, test accuracy "
+        f"{last['test_top1']:.2f} % (best {best['test_top1']:.2f} %, epoch {int(best['epoch'])})"
+    )
+    chance = math.log(classes) if classes else math.inf
+    if last["train_loss"] >= (1 - AT_CHANCE) * chance:
+        text += f", no better than chance (ln {classes} = {chance:.3f})"
+    return text
 
 
 def _recipe(parameters: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from snnlens.measures.silence import MINIMUM_OBSERVATIONS, rule_of_three
 from snnlens.recording import blocks
-from snnlens.recording.blocks import Network
+from snnlens.recording.blocks import Network, trained
 from snnlens.recording.record import Record
 from snnlens.recording.result import Severity
 
@@ -96,7 +96,7 @@ class Seen:
         """
         inputs = self.frame.loc[self.frame["role"] == "block_input", "site"]
         names = {str(s).removesuffix(".input") for s in inputs}
-        if self.facts.get("zero_init"):
+        if self.facts.get("zero_init") and not trained(self.facts):
             return names
         return {n for n in names for p in self.zero_weights if p.startswith(f"{n}.")}
 

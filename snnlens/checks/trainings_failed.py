@@ -25,7 +25,7 @@ class TrainingsFailed(Check):
         "Read why in points.csv, mend it and run the same command with --resume: only what is "
         "missing runs again."
     )
-    reference = "docs/contract.md, the table of a sweep"
+    reference = "docs/contract.md, points.csv of `degradation`"
     formula = "state of a training = done"
     thresholds = {"missing": "none; nothing is chosen"}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -62,6 +63,7 @@ def collect(
         why = "" if states is None else f"; the first one failed: {states['why'].iloc[0]}"
         raise NothingToRecord(f"a training must have a whole epoch; got none{why}")
     said = {p.name: folders.description(p.folder) for p in begun}
+    _check_alike(said)
     tables = {
         "curves": pd.concat([_curves(p) for p in begun], ignore_index=True),
         "by_epoch": _joined([_by_epoch(p) for p in begun]),
@@ -82,6 +84,32 @@ def collect(
     )  # fmt: skip
 
 
+def launched(command: str, processes: int) -> str:
+    """The command line on so many processes.
+
+    >>> launched("snnlens train sew_resnet20", 2)
+    'torchrun --nproc-per-node 2 -m snnlens train sew_resnet20'
+    """
+    return command if processes == 1 else f"torchrun --nproc-per-node {processes} -m {command}"
+
+
+def _check_alike(said: dict[str, dict[str, Any]]) -> None:
+    """Refuse trainings on different data: they were begun before the data changed."""
+    first = next(iter(said))
+    for name, of in said.items():
+        if of["data_fingerprint"] != said[first]["data_fingerprint"]:
+            raise InputError(
+                f"the data of {name}", got="other bytes", wanted=f"that of {first}",
+                do="train both again in another folder: --points",
+            )  # fmt: skip
+
+
+def _recorded(params: Params) -> dict[int, Path]:
+    """Records by whole epochs done; one that is newer than the last whole epoch does not count."""
+    done = len(folders.metrics(params.folder))
+    return {e: path for e, path in folders.recorded(params.folder).items() if e <= done}
+
+
 def _curves(params: Params) -> pd.DataFrame:
     """What the metrics say, without the seconds: the same training gives the same bytes."""
     table = folders.metrics(params.folder).drop(columns="seconds")
@@ -91,14 +119,14 @@ def _curves(params: Params) -> pd.DataFrame:
 
 def _last(begun: Sequence[Params]) -> Record:
     """The newest Record of each training; an empty one where nothing was recorded."""
-    newest = [found[max(found)] for p in begun if (found := folders.recorded(p.folder))]
+    newest = [found[max(found)] for p in begun if (found := _recorded(p))]
     return record.join([store.load(path) for path in newest]) if newest else record.empty()
 
 
 def _by_epoch(params: Params) -> pd.DataFrame:
     """Per recorded epoch and residual block: rates, gradient norm, identity error."""
     rows = []
-    for epoch, path in folders.recorded(params.folder).items():
+    for epoch, path in _recorded(params).items():
         try:
             found = blocks.networks(store.load(path))[0].blocks
         except NothingToRecord:  # a network without residual blocks
@@ -113,7 +141,7 @@ def _by_epoch(params: Params) -> pd.DataFrame:
 def _layers_by_epoch(params: Params) -> pd.DataFrame:
     """Per recorded epoch and spiking layer: rate and gradient norm."""
     rows = []
-    for epoch, path in folders.recorded(params.folder).items():
+    for epoch, path in _recorded(params).items():
         frame = store.load(path).frame()
         layers = frame[frame["role"] == "neuron"].reset_index(drop=True)
         columns = {c: layers[c].to_numpy(float) for c in OF_LAYERS if c in layers}
@@ -137,7 +165,7 @@ def _provenance(
     first = next(iter(said.values()))
     return provenance() | {
         "question": question,
-        "command": command(question, params),
+        "command": launched(command(question, params), first["facts"].get("processes", 1)),
         "parameters": params.model_dump(mode="json"),
         "device": getattr(params, "device", "cpu"),
         "data": first["facts"]["data"],

@@ -85,6 +85,7 @@ def _of_training(folder: str, given: dict[str, Any]) -> tuple[ResNet, dict[str, 
     Architecture(
         plan.depth, plan.layout, model.classes, model.residual, model.connect, model.time_steps
     ).agreed(**given)
+    model.zero_init = False  # no branch is at its identity value any more
     return model, {"checkpoint": folder, "classes": model.classes} | facts
 
 

@@ -214,9 +214,11 @@ def command(question: str, params: BaseModel) -> str:
         value = getattr(params, name)
         if by_place(field):
             words += [] if value is None else [shlex.quote(str(value))]
-        elif value != field.default and (field.json_schema_extra or {}).get("flag"):  # type: ignore[union-attr]
+        elif value == field.default and name not in getattr(params, "said", ()):
+            continue
+        elif (field.json_schema_extra or {}).get("flag"):  # type: ignore[union-attr]
             words.append("--" + name.replace("_", "-"))
-        elif value != field.default:
+        else:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words += ["--" + name.replace("_", "-"), shlex.quote(text)]
     return " ".join(words)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,10 @@ from torch.nn import functional
 from snnlens.adapters._survey import Survey, survey
 from snnlens.data import sets
 from snnlens.data.sets import Set
-from snnlens.errors import HelpedOnly, InputError, Interrupted
+from snnlens.errors import HelpedOnly, InputError
 from snnlens.experiments._batch import outputs
 from snnlens.experiments._blame import user_code
-from snnlens.experiments._collect import kept
+from snnlens.experiments._collect import launched
 from snnlens.experiments._model import load_model
 from snnlens.experiments._networks import Progress, neuron_of, quiet, usable_device
 from snnlens.experiments._params import command
@@ -31,7 +34,7 @@ from snnlens.recording import store
 from snnlens.recording.recorder import Recorder
 from snnlens.registry import plugin
 from snnlens.training import folder as folders
-from snnlens.training import loop, sweep
+from snnlens.training import loop, points, sweep
 from snnlens.training.ranks import ALONE, Rank, joined
 
 PROBES = ("firing_rate", "gradient_norm", "identity_error")
@@ -47,18 +50,14 @@ def train(params: Params, progress: Progress) -> None:
     """Train one network, on one process or as one of torchrun's.
 
     Raises:
-        Interrupted: by Ctrl-C; whole epochs stay.
         HelpedOnly: on every process but the first, when all is done.
     """
-    try:
-        with joined(params.device) as rank:
-            if rank.first:
-                with sweep.claimed(params.folder):
-                    _train(params, params.folder, progress, rank)
-            else:
-                _train(params, params.folder, quiet, rank)
-    except KeyboardInterrupt:
-        raise Interrupted(kept([params])) from None
+    with joined(params.device) as rank:
+        if not rank.first:
+            _train(params, params.folder, quiet, rank)
+        else:
+            with sweep.claimed(params.folder), _nothing_empty(params.folder):
+                _train(params, params.folder, progress, rank)
     if not rank.first:
         raise HelpedOnly
 
@@ -84,9 +83,21 @@ def load_sets(params: Params) -> tuple[Set, Set]:
     return both
 
 
+@contextmanager
+def _nothing_empty(folder: Path) -> Iterator[None]:
+    """A training that never began leaves no folder: nothing was written."""
+    try:
+        yield
+    finally:
+        if not {p.name for p in folder.iterdir()} - {points.LOCK}:
+            (folder / points.LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # those that hold something else stay
+                for empty in (folder, *folder.parents[:2]):
+                    empty.rmdir()
+
+
 def _train(params: Params, folder: Path, progress: Progress, rank: Rank) -> None:
-    if params.threads is not None:
-        torch.set_num_threads(params.threads)
+    torch.set_num_threads(_threads(params, folder))
     device = usable_device(params.device)
     train_set, test_set = load_sets(params)
     model = build(params, train_set.source.classes)
@@ -111,6 +122,15 @@ def _train(params: Params, folder: Path, progress: Progress, rank: Rank) -> None
         sweep.mark_done(folder)
 
 
+def _threads(params: Params, folder: Path) -> int:
+    """As many as the training began with: another number adds in another order."""
+    if params.threads is not None:
+        return params.threads
+    if folders.is_training(folder):
+        return int(folders.description(folder)["facts"].get("threads", torch.get_num_threads()))
+    return torch.get_num_threads()
+
+
 def _check_same(folder: Path, said: dict[str, Any]) -> None:
     """Refuse to go on with other data, or on another number of processes, than it began with."""
     began = folders.description(folder)
@@ -123,6 +143,11 @@ def _check_same(folder: Path, said: dict[str, Any]) -> None:
             f"the data of {folder}", got=said["facts"]["data"] + ", other bytes",
             wanted="what the training began with", do="begin again in another folder: --points",
         )  # fmt: skip
+    if began.get("model_fingerprint", "") not in ("", said["model_fingerprint"]):
+        raise InputError(
+            f"the model of {folder}", got="changed since", wanted="what the training began with",
+            do="put it back, or begin again in another folder: --points",
+        )  # fmt: skip
 
 
 class Learner:
@@ -131,6 +156,8 @@ class Learner:
     def __init__(self, model: nn.Module, seen: Survey, params: Params) -> None:
         self.model, self.seen, self.params = model, seen, params
         self._own = params.built_in
+        batch_first = any(a.name == "sinabs" for a in seen.adapters.values())
+        self._axis = 1 if batch_first else 0
 
     def logits(self, model: nn.Module, x: Tensor) -> Tensor:
         """The mean over T of what the model puts out, from rest."""
@@ -142,13 +169,19 @@ class Learner:
             given = outputs(model(x))
         if given.dim() == 2:
             return given
-        if given.dim() == 3 and x.shape[0 if x.dim() == 4 else 1] in given.shape[:2]:
-            samples = x.shape[0 if x.dim() == 4 else 1]
-            return given.mean(0 if given.shape[1] == samples else 1)
+        samples = x.shape[0 if x.dim() == 4 else 1]
+        if given.dim() == 3 and samples in given.shape[:2]:
+            return given.mean(self._time_axis(given, samples))
         raise InputError(
             "what the model returns", got=list(given.shape),
             wanted="[B, classes], or [T, B, classes] or [B, T, classes]",
         )  # fmt: skip
+
+    def _time_axis(self, given: Tensor, samples: int) -> int:
+        """0 or 1; where T and the batch are equal, as in the batches before, or as is usual."""
+        if given.shape[0] != given.shape[1]:
+            self._axis = 0 if given.shape[1] == samples else 1
+        return self._axis
 
 
 class Observer:
@@ -157,8 +190,9 @@ class Observer:
     def __init__(self, learner: Learner, train_set: Set, folder: Path, rank: Rank) -> None:
         self.learner, self.folder, self.rank = learner, folder, rank
         size = learner.params.batch
+        mixed = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))
         share = torch.arange(rank.number * size, (rank.number + 1) * size) % len(train_set)
-        self.x, self.y = train_set.batch(share)
+        self.x, self.y = train_set.batch(mixed[share])  # data may lie in the order of its classes
         self.data = train_set.description
 
     def observe(self, done: int) -> None:
@@ -180,9 +214,10 @@ class Observer:
             store.save(whole, target, force=target.exists())
 
     def _loss(self, model: nn.Module, device: torch.device) -> Tensor:
-        with loop.saving(model, on=self.learner.params.checkpointing):
+        recipe = self.learner.params
+        with loop.autocast(device, recipe), loop.saving(model, on=recipe.checkpointing):
             logits = self.learner.logits(model, self.x.to(device))
-        return functional.cross_entropy(logits, self.y.to(device))
+            return functional.cross_entropy(logits, self.y.to(device))
 
     def _facts(self, done: int) -> dict[str, Any]:
         params = self.learner.params
@@ -202,7 +237,7 @@ def _description(
     listing: Callable[[], dict[str, Any]] = getattr(model, "facts", dict)
     return {
         "name": params.name,
-        "command": command("train", params),
+        "command": launched(command("train", params), rank.size),
         "parameters": params.model_dump(mode="json"),
         "facts": listing() | {
             "model": type(model).__name__,
@@ -214,8 +249,32 @@ def _description(
             "train_samples": len(both[0]),
             "test_samples": len(both[1]),
             "processes": rank.size,
+            "threads": torch.get_num_threads(),
             "origin": "trained",
         },
         "data_fingerprint": sets.digest(both),
+        "model_fingerprint": _model_fingerprint(params, model),
         "provenance": provenance(),
     }  # fmt: skip
+
+
+def _model_fingerprint(params: Params, model: nn.Module) -> str:
+    """The sha256 (hex) of the initial weights, and of the user's own source files."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(name.encode())
+        digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+    for path in [] if params.built_in else sorted(_sources(params.model, model)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(spec: str, model: nn.Module) -> set[Path]:
+    """The files of the factory and of the classes of the model, but for installed packages."""
+    where, _, _ = spec.rpartition(":")
+    found = {where if where.endswith(".py") else getattr(sys.modules.get(where), "__file__", None)}
+    for module in model.modules():
+        found.add(getattr(sys.modules.get(type(module).__module__), "__file__", None))
+    paths = {Path(f).resolve() for f in found if f is not None}
+    return {p for p in paths if p.is_file() and not {"site-packages", "snnlens"} & set(p.parts)}

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 def run(points: Sequence[Training], params: Params, progress: Progress | None) -> pd.DataFrame:
     """Train every point that is not done; how each one ended."""
-    prepared = [sweep.Point(p.name, p.folder, p.model_dump(mode="json") | {"cost": _cost(p)})
-                for p in points]  # fmt: skip
+    threads = params.threads or 1  # whoever runs a point, it adds in the same order
+    prepared = [
+        sweep.Point(
+            p.name, p.folder, p.model_dump(mode="json") | {"cost": _cost(p), "threads": threads}
+        )
+        for p in points
+    ]
     on_gpus = params.scheduler is not None and params.device.startswith("cuda")
     return sweep.run(
         prepared, _point.work, workers=params.workers, scheduler=params.scheduler,
-        threads=params.threads or 1, resources={"GPU": 1} if on_gpus else None,
+        threads=threads, resources={"GPU": 1} if on_gpus else None,
         progress=_telling(progress),
     )  # fmt: skip
 

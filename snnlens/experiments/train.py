@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from snnlens.data import specs
+from snnlens.errors import InputError, Interrupted
 from snnlens.experiments._training import TrainingParams
 from snnlens.models.plan import BUILT_IN, DVS_NET, IMAGENET, SIZES, plan, usual_size
 
@@ -47,6 +48,9 @@ class Params(TrainingParams):
     def _check_depth(self) -> Params:
         if found := BUILT_IN.fullmatch(self.model):
             plan(int(found[2]), self.depth_layout)
+        if self.train_steps is not None and not self.has_frames:
+            raise InputError("train_steps", got=self.train_steps,
+                             wanted=f"left out: {self.data} has no frames")  # fmt: skip
         return self
 
     @property
@@ -81,9 +85,18 @@ class Params(TrainingParams):
         if self.image_size is not None:
             return self.image_size
         if BUILT_IN.fullmatch(self.model):
-            frames = specs.has_frames(self.data.partition(":")[0])
-            return None if frames else SIZES[self.depth_layout]
+            return None if self.has_frames else SIZES[self.depth_layout]
         return usual_size(self.model)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether the data are sequences of frames of events."""
+        return specs.has_frames(self.data.partition(":")[0])
+
+    @property
+    def said(self) -> set[str]:
+        """Options that a command has to name even where they are the default."""
+        return {"neuron"} if DVS_NET.fullmatch(self.model) else set()
 
     @property
     def depth_layout(self) -> str:
@@ -95,11 +108,16 @@ class Params(TrainingParams):
 
 def run(params: Params, progress: Progress | None = None) -> Record:
     """Train to the last epoch, and put what every epoch gave into one Record."""
-    from snnlens.experiments import _collect, _point
-    from snnlens.experiments._networks import quiet
+    from snnlens.experiments import _collect
 
     _collect.check_new([params])
-    _point.train(params, progress or quiet)
+    try:
+        from snnlens.experiments import _point
+        from snnlens.experiments._networks import quiet
+
+        _point.train(params, progress or quiet)
+    except KeyboardInterrupt:
+        raise Interrupted(_collect.kept([params])) from None
     return _collect.collect([params], "train", params)
 
 

@@ -35,7 +35,7 @@ def ends(panels: NDArray[np.object_], table: pd.DataFrame, statistic: pd.DataFra
         _chance(axes, runs, column)
         depth_axis(axes, sorted({int(d) for d in table.loc[table["kind"].notna(), "depth"]}))
         axes.set_ylabel(label)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # a marker on the line of chance is not cut
     handles = _legend(runs, statistic)
     panels[0].legend(handles=handles, loc="lower left", ncols=_columns(handles), borderaxespad=0,
                      borderpad=0, bbox_to_anchor=(0, 1.06), handlelength=1.4,

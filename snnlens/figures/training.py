@@ -38,7 +38,8 @@ def training_figure(
     shown = [c for c in panels if inside is not None and c in inside and inside[c].notna().any()]
     with style.styled():
         rows = 1 + -(-len(shown) // 2)
-        figure = Figure(figsize=(7.1, 2.25 * rows + 0.3))
+        room = 0.3 if len(shown) % 2 else 0.75  # the scale of the epochs lies below the panels
+        figure = Figure(figsize=(7.1, 2.25 * rows + room))
         axes = list(figure.subplots(rows, 2, squeeze=False).flat)
         _curve(axes[0], curves, "loss", "Loss", "cross-entropy")
         _curve(axes[1], curves, "top1", "Accuracy", "top-1 (%)")
@@ -48,7 +49,8 @@ def training_figure(
             _depth(place, inside, column, *panels[column], by_block=panels is BLOCKS)
         for spare in axes[2 + len(shown) :]:
             spare.set_visible(False)
-        figure.tight_layout(w_pad=1.8, h_pad=1.4)
+        low = 0.0 if len(shown) % 2 or not shown else 0.6 / figure.get_figheight()
+        figure.tight_layout(w_pad=1.8, h_pad=1.4, rect=(0, low, 1, 1))
         if inside is not None and shown:
             _epochs(figure, axes, inside, len(shown))
         style.caption_below(figure, caption)
@@ -66,8 +68,10 @@ def _curve(axes: Axes, curves: pd.DataFrame, what: str, title: str, label: str) 
     axes.set_title(title, pad=7)
     axes.set_xlabel("whole epochs done")
     axes.set_ylabel(label)
-    axes.set_ylim(bottom=0, top=100 if what == "top1" else None)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
+    axes.set_ylim(bottom=0, top=102 if what == "top1" else None)
+    axes.xaxis.set_major_locator(
+        MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+    )
 
 
 def _depth(
@@ -97,7 +101,9 @@ def _depth(
     axes.set_title(title, pad=7)
     axes.set_xlabel(ALONG if by_block else ALONG_LAYERS)
     axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(
+        MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+    )
 
 
 def _floor(values: pd.Series) -> float:
@@ -122,7 +128,7 @@ def _epochs(figure: Figure, axes: list[Axes], inside: pd.DataFrame, shown: int) 
     if shown % 2:
         spot = figure.add_axes((place.x0, place.y0 + 0.5 * place.height, 0.9 * place.width, 0.018))
     else:
-        spot = figure.add_axes((0.3, 0.005, 0.4, 0.012))
+        spot = figure.add_axes((0.3, 0.22 / figure.get_figheight(), 0.4, 0.012))
     bar = figure.colorbar(marks, cax=spot, orientation="horizontal")
     every = max(1, -(-len(epochs) // 8))
     bar.set_ticks(list(range(0, len(epochs), every)), labels=[str(e) for e in epochs[::every]])

@@ -8,6 +8,7 @@ a CPU.
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -117,7 +119,7 @@ class _Loop:
         """One pass over the training set."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate(epoch)
-        torch.manual_seed(_mixed(self.job.seed, epoch, self.job.rank.number))  # dropout
+        _seed_all(_mixed(self.job.seed, epoch, self.job.rank.number))  # dropout, a user's own noise
         order = torch.randperm(len(self.job.train), generator=_generator(self.job, epoch, ORDER))
         changes = _generator(self.job, epoch, CHANGES, self.job.rank.number)
         self.job.model.train()
@@ -131,7 +133,10 @@ class _Loop:
 
     def _step(self, wrapped: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
-        with self._autocast(), saving(self.job.model, on=self.recipe.checkpointing):
+        with (
+            autocast(self.device, self.recipe),
+            saving(self.job.model, on=self.recipe.checkpointing),
+        ):
             logits = self.job.logits(wrapped, x)
             loss = functional.cross_entropy(logits, y)
         self.scaler.scale(loss).backward()
@@ -149,15 +154,17 @@ class _Loop:
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         for x, y in self.job.test.in_order(max(self.recipe.batch, 64)):
             target = y.to(self.device)
-            with self._autocast():
+            with autocast(self.device, self.recipe):
                 logits = self.job.logits(self.job.model, x.to(self.device))
                 loss = functional.cross_entropy(logits, target)
             sums += _scores(loss, logits, target)
         return _means("test", sums, None)
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        dtype = DTYPES.get(self.recipe.precision)
-        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
+
+def autocast(device: torch.device, recipe: Recipe) -> AbstractContextManager[Any]:
+    """Within it, operations run in the recipe's precision."""
+    dtype = DTYPES.get(recipe.precision)
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
 def saving(model: nn.Module, *, on: bool) -> AbstractContextManager[None]:
@@ -203,6 +210,13 @@ def _means(part: str, sums: Tensor, epoch: int | None) -> dict[str, float]:
         f"{part}_top1": 100 * top1 / samples,
         f"{part}_top5": 100 * top5 / samples,
     }
+
+
+def _seed_all(seed: int) -> None:
+    """Every source of randomness that a model may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global state is what a model may draw from
 
 
 def _generator(job: Job, epoch: int, purpose: int, rank: int = 0) -> torch.Generator:

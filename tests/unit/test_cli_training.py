@@ -143,11 +143,11 @@ def test_ctrl_c_ends_a_training_with_one_line() -> None:
 def test_the_command_repeats_the_run() -> None:
     params = train.Params(model="sew_resnet20", augment="crop,flip", resume=True, lr=0.05)
     assert command("train", params) == (
-        "snnlens train sew_resnet20 --lr 0.05 --augment crop,flip --resume"
+        "snnlens train sew_resnet20 --resume --lr 0.05 --augment crop,flip"
     )
     sweep = degradation.Params(depth="8,20", residual="sew", workers=2, checkpointing=True)
     assert command("degradation", sweep) == (
-        "snnlens degradation --checkpointing --depth 8,20 --residual sew --workers 2"
+        "snnlens degradation --depth 8,20 --residual sew --workers 2 --checkpointing"
     )
 
 

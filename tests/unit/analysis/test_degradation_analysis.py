@@ -175,7 +175,7 @@ def test_runs_that_did_not_end_are_in_no_slope() -> None:
     result = degradation.compute(record(*runs[:3], broken))
     (found,) = result.extra["statistic"].to_dict("records")
     assert (found["slope"], found["seeds"]) == (pytest.approx(0.2, rel=1e-12), 1)
-    assert (found["runs"], found["left_out"]) == (3, 1)
+    assert (found["runs"], found["left_out"]) == (2, 2)  # its seed has no slope
     assert result.table["complete"].tolist() == [True, True, True, False]
     assert "1 of 4 runs did not end: in no mean and no slope" in result.caption
 
@@ -188,6 +188,28 @@ def test_points_that_have_no_epoch_yet_are_counted() -> None:
     result = degradation.compute(made)
     assert len(result.table) == 24
     assert result.caption.endswith("; 1 of 25 runs did not end: in no mean and no slope.")
+
+
+@pytest.mark.parametrize(
+    ("fact", "values", "names"),
+    [
+        ("time_steps", (4, 8), ["sew-add, T = 4", "sew-add, T = 8"]),
+        ("layout", ("cifar", "imagenet"), ["sew-add, cifar layout", "sew-add, imagenet layout"]),
+        ("classes", (10, 11), ["sew-add, 10 classes", "sew-add, 11 classes"]),
+    ],
+)
+def test_runs_that_differ_in_more_than_depth_and_seed_are_two_kinds(
+    fact: str, values: tuple[object, object], names: list[str]
+) -> None:
+    """Flat each, at two levels and other depths: together they would fall."""
+    runs = [
+        Run(depth=depth, loss=loss, facts={fact: value}, name=f"{value}-{depth}")
+        for value, loss, depths in ((values[0], 1.0, (8, 20)), (values[1], 0.2, (32, 56)))
+        for depth in depths
+    ]
+    found = degradation.compute(record(*runs)).extra["statistic"]
+    assert found["kind"].tolist() == names
+    assert found["slope"].tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
 def test_kinds_that_differ_in_zero_init_or_data_are_apart() -> None:

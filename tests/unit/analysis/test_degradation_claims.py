@@ -200,15 +200,18 @@ def slopes_of(kind: str, *slopes: float) -> list[Run]:
     [
         ((0.25, 0.26, 0.24), "holds", "fails"),
         ((-0.1, -0.11, -0.09), "fails", "holds"),
-        ((0.25, -0.25, 0.01), "fails", "holds"),  # no trend either way
+        ((0.25, -0.25, 0.01), "fails", "not-testable"),  # no trend either way
+        ((0.05, 0.06, 0.04), "holds", "holds"),  # a rise, and less than counts as one
+        ((0.09, 0.11, 0.10), "holds", "fails"),  # it may be more
+        ((0.01, -0.01, 0.0), "fails", "holds"),  # shown to be small
     ],
 )
 def test_rises(slopes: tuple[float, ...], spiking: str, sew: str) -> None:
     assert claim("degradation-spiking", *slopes_of("spiking", *slopes)).verdict == spiking
     made = claim("degradation-sew-add", *slopes_of("sew-add", *slopes))
     assert made.verdict == sew
-    unclear = "; the interval holds 0: no rise is shown, and none is excluded"
-    assert made.reason.endswith(unclear) == (slopes[1] == -0.25)
+    unclear = "; the interval holds 0 and more than 0.1: train more seeds"
+    assert made.reason.endswith(unclear) == (sew == "not-testable")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,7 @@ def test_one_slope_against_the_other_by_seed(spiking: tuple[float, ...], verdict
     differences = np.array(spiking) - np.array(sew)
     assert made.measured == pytest.approx(differences.mean(), abs=1e-12)
     assert made.verdict == verdict
-    assert made.reason.endswith(f"; Spiking {np.mean(spiking):+.3g}, SEW +0.2")
+    assert made.reason.endswith(f"; Spiking {np.mean(spiking):+.3g}, SEW +0.2; depths 8, 32")
 
 
 def test_the_deepest_of_both() -> None:
@@ -267,8 +270,8 @@ def test_no_seed_in_common() -> None:
 @pytest.mark.parametrize(
     ("runs", "reason"),
     [
-        (slopes_of("sew-add", 0.1, 0.1), "spiking was not trained to the end at two depths"),
-        (sweep({"spiking": {8: [0.5, 0.5]}}), "spiking was not trained to the end at two depths"),
+        (slopes_of("sew-add", 0.1, 0.1), "spiking was not trained at two depths"),
+        (sweep({"spiking": {8: [0.5, 0.5]}}), "spiking was not trained at two depths"),
         (slopes_of("spiking", 0.25), "one seed: +0.25, without an interval; train at least two"),
         (sweep({"spiking": {8: [0.5, 1.2], 32: [2.0, 2.0]}}),
          ("spiking: the shallowest network (8 layers) is not trained: final training loss 1.2, "
@@ -284,6 +287,44 @@ def test_no_seed_in_common() -> None:
 )  # fmt: skip
 def test_not_testable(runs: list[Run], reason: str) -> None:
     assert said(claim("degradation-spiking", *runs)) == (None, "not-testable", reason)
+
+
+BENT = {8: [0.6] * 3, 20: [0.3] * 3, 32: [0.25] * 3, 56: [0.8] * 3}  # it rises at the end
+
+
+@pytest.mark.parametrize("kind", ["spiking", "sew-add"])
+def test_deepest_networks_that_failed_make_no_kind_look_better(kind: str) -> None:
+    """Both kinds are equal; only the deepest of one did not end."""
+    runs = sweep({"spiking": BENT, "sew-add": BENT})
+    residual, _, connect = kind.partition("-")
+    for run in runs:
+        if (run.residual, run.depth) == (residual, 56):
+            run.state, run.logged = "failed", 3
+    lost = f"{residual} {connect}".strip()
+    own = "degradation-spiking" if residual == "spiking" else "degradation-sew-add"
+    for name in ("degradation-against-sew-add", "degradation-deepest-loss-sew-add", own):
+        made = claim(name, *runs)
+        assert made.verdict == "not-testable"
+        assert made.reason == (
+            f"{lost}: no seed was trained to the end at every depth; missing: "
+            + ", ".join(f"{kind}-56-s{seed}" for seed in range(3))
+        )
+
+
+def test_a_seed_without_its_deepest_network_has_no_slope() -> None:
+    runs = sweep({"sew-add": BENT})
+    whole = claim("degradation-sew-add", *runs)
+    runs[-1].state, runs[-1].logged = "failed", 3
+    assert whole.measured == claim("degradation-sew-add", *runs).measured  # of two equal seeds
+
+
+def test_kinds_are_compared_over_the_depths_that_both_have() -> None:
+    """SEW has one more depth, where it rises: that is no difference at the common ones."""
+    flat = {d: [0.3, 0.31] for d in (8, 20)}
+    runs = sweep({"spiking": flat, "sew-add": flat | {56: [0.9, 0.8]}})
+    made = claim("degradation-against-sew-add", *runs)
+    assert made.measured == pytest.approx(0, abs=1e-12)
+    assert made.reason.endswith("; depths 8, 20")
 
 
 def test_a_point_that_failed_is_not_judged() -> None:
