@@ -210,7 +210,7 @@ def command(question: str, params: BaseModel) -> str:
     """
     words = ["snnlens", question]
     fields = ordered(type(params))
-    for name, field in sorted(fields.items(), key=lambda f: not f[1].is_required()):  # MODEL first
+    for name, field in sorted(fields.items(), key=lambda f: not by_place(f[1])):  # MODEL first
         value = getattr(params, name)
         if by_place(field):
             words += [] if value is None else [shlex.quote(str(value))]

@@ -42,7 +42,7 @@ def test_work_is_what_torch_does(depth: int, layout: str, size: int) -> None:
     macs, elements = counted(depth, layout, size)
     if layout == "imagenet":  # the stem's neuron lies before the pooling; the estimate: behind
         elements -= 64 * ((size / 2) ** 2 - (size / 4) ** 2)
-    assert _machine._work(plan(depth, layout), size) == (macs, elements)
+    assert _machine.work_per_step(plan(depth, layout), size) == (macs, elements)
 
 
 def test_forecast_scales(monkeypatch: pytest.MonkeyPatch) -> None:
