@@ -31,6 +31,10 @@ def kind_of(source: str) -> Kind:
     if _is_file(source, "train.json"):
         return "training"
     if _is_file(source):
+        if _is_file(os.path.dirname(source), "..", "..", "train.json"):  # noqa: PTH120
+            wanted = "the folder of its training, which says what network it is"
+            do = f"give {os.path.normpath(os.path.join(os.path.dirname(source), '..', '..'))}"  # noqa: PTH118, PTH120
+            raise InputError(WHAT, got=source, wanted=wanted, do=do)
         return "checkpoint"
     state = "another folder" if os.path.isdir(source) else "not there"  # noqa: PTH112
     raise InputError(WHAT, got=f"{source} ({state})", wanted=WANTED)

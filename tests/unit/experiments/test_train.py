@@ -235,3 +235,29 @@ def test_a_model_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert sorted(set(layers["epoch"])) == [0, 1, 2, 3]
     assert "by_epoch" not in result.extra  # it has no residual blocks
     assert len(result.plot().axes) >= 4
+
+
+def test_the_weights_of_a_training_are_asked_for_by_its_folder(trained: Params) -> None:
+    """A file of weights alone does not say T, neuron or connect."""
+    (weights,) = trained.folder.glob("checkpoints/*/weights.safetensors")
+    with pytest.raises(InputError) as error:
+        api.run("rates", source=str(weights))
+    assert str(error.value) == (
+        "RUN|CHECKPOINT must be the folder of its training, which says what network it is; got "
+        f"{str(weights)!r}; give {trained.folder}"
+    )
+
+
+def test_a_training_says_its_end(trained: Params) -> None:
+    result = api.analyse("train", _collect.collect([trained], "train", trained))
+    last = folder.metrics(trained.folder).iloc[-1]
+    best = folder.metrics(trained.folder)["test_top1"]
+    assert result.caption.startswith(
+        f"sew-add-8-s0: after 2 epochs training loss {last['train_loss']:.4g}, test accuracy "
+        f"{last['test_top1']:.2f} % (best {best.max():.2f} %, epoch {int(best.argmax())}); digits"
+    )
+    assert "chance" not in result.caption
+    record = _collect.collect([trained], "train", trained)
+    record.tables["curves"]["train_loss"] = 2.27  # within 2 % of ln 10
+    told = api.analyse("train", record).caption
+    assert ", no better than chance (ln 10 = 2.303); digits" in told
