@@ -83,7 +83,7 @@ def _ended(curves: pd.DataFrame, classes: int | None) -> str:
     """What the last epoch gave, the best test accuracy, and whether anything was learned."""
     last, best = curves.iloc[-1], curves.iloc[int(curves["test_top1"].to_numpy().argmax())]
     text = (
-        f"after {len(curves)} epochs training loss {last['train_loss']:.4g}, test accuracy "
+        f"after {len(curves)} epoch{'s' * (len(curves) > 1)} training loss {last['train_loss']:.4g}, test accuracy "
         f"{last['test_top1']:.2f} % (best {best['test_top1']:.2f} %, epoch {int(best['epoch'])})"
     )
     chance = math.log(classes) if classes else math.inf
