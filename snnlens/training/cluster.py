@@ -39,7 +39,14 @@ LOCAL: dict[str, Any] = {
     "distributed.comm.timeouts.connect": f"{START_SECONDS}s",
     "distributed.scheduler.http.routes": [],  # its web server cannot be left out, its pages can
     "distributed.worker.http.routes": [],
-}
+    "distributed.worker.profile.enabled": False,  # it stops the work every 10 ms to look at it
+    # Dask's own settings give every 64 kB that are freed back to the system: a training, whose
+    # tensors come and go, then waits for pages. One arena, since the work runs in a thread.
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30),
+        "MALLOC_ARENA_MAX": "1",
+    },
+}  # fmt: skip
 
 
 class Cluster:
