@@ -77,7 +77,8 @@ def collect(
         tables=whole.tables | kept,
         schemas=whole.schemas | dict.fromkeys(kept, PLAIN),
         networks={
-            p.name: whole.networks.get(p.name, {}) | said[p.name]["facts"] | _place(p)
+            p.name: whole.networks.get(p.name, {}) | said[p.name]["facts"]
+            | {"folder": p.folder.name, "training_mode": True}  # the mode of its Records
             for p in begun
         },
         provenance=_provenance(question, params, said),
@@ -153,10 +154,6 @@ def _layers_by_epoch(params: Params) -> pd.DataFrame:
 def _joined(rows: list[pd.DataFrame]) -> pd.DataFrame:
     rows = [r for r in rows if len(r)]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-
-
-def _place(params: Params) -> dict[str, Any]:
-    return {"folder": params.folder.name, "training_mode": True}  # that of its Records
 
 
 def _provenance(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import random
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from snnlens.errors import InputError
 from snnlens.experiments._blame import UserCodeError, user_code
 from snnlens.experiments._imports import named
 from snnlens.models.dvs import DVSNet, dvs_net
-from snnlens.models.plan import CIFAR_MAX_DEPTH, DVS_NET, IMAGENET
+from snnlens.models.plan import BUILT_IN, CIFAR_MAX_DEPTH, DVS_NET, IMAGENET
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron.layers import Neuron
 
 __all__ = ["UserCodeError", "call_factory", "load_class", "load_model", "user_code"]
 
-BUILT_IN = re.compile(r"(sew|spiking|plain|ms)_resnet(\d+)(?:_(add|and|iand))?")
 NAMES = [
     f"{kind}_resnet{depth}" for kind in ("sew", "spiking", "plain", "ms") for depth in IMAGENET
 ]

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from snnlens import atomic
 from snnlens.errors import InputError
 from snnlens.models import nir_nodes, nir_write
 from snnlens.models.graph import Graph
@@ -113,7 +114,7 @@ fold it into the layer before it
     try:
         nir.write(part, said)
         nir.read(part)
-        _sync(part)
+        atomic.sync(part)
         part.replace(path)
     except OSError as error:
         wanted = "one that can be written"
@@ -225,11 +226,3 @@ def _check_dt(dt: float | None) -> None:
 def _reason(error: Exception) -> str:
     """What a package says of a fault, in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,6 +23,7 @@ from typing import Any
 
 import pandas as pd
 
+from snnlens import atomic
 from snnlens.errors import InputError
 from snnlens.recording.record import Record, Schema, schema_dict
 from snnlens.recording.result import Claim, Finding, Result
@@ -203,12 +204,8 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _sync(folder: Path) -> None:
-    for path in [*(p for p in folder.rglob("*")), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in [*folder.rglob("*"), folder]:
+        atomic.sync(path)
 
 
 def _swap(new: Path, folder: Path) -> None:

@@ -23,8 +23,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.training import atomic
 
 SCHEMA_VERSION = 1
 FOLDER = "checkpoints"

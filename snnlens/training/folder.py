@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
+from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.training import atomic
 
 SCHEMA_VERSION = 1
 CURVES = ("train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5")

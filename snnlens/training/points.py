@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from snnlens import atomic
 from snnlens.errors import SnnlensError
-from snnlens.training import atomic
 
 LOCK, METRICS, DONE, FAILED = ".lock", "metrics.csv", "done.json", "failed.json"
 GRASP_SECONDS = 1.0  # `is_claimed` takes the lock for a moment; a claim outlasts that

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.training import atomic, checkpoint
+from snnlens.training import checkpoint
 
 KINDS = {
     "sgd": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9),

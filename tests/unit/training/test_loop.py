@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnlens import atomic
 from snnlens.data import sets
 from snnlens.data.sets import Set
 from snnlens.errors import InputError, SnnlensError
 from snnlens.models.resnet import ResNet, resnet
 from snnlens.neuron.layers import PLIF
-from snnlens.training import atomic, augment, checkpoint, folder, loop
+from snnlens.training import augment, checkpoint, folder, loop
 from snnlens.training.ranks import Rank
 from snnlens.training.recipe import Recipe
 

@@ -18,8 +18,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.training import atomic, progress, sweep
+from snnlens.training import progress, sweep
 from snnlens.training.points import FAILED, METRICS, Busy, Point, fail, whole_epochs
 from tests.unit.training import toy
 

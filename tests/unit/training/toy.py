@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from snnlens import atomic
 from snnlens.errors import SnnlensError
-from snnlens.training import atomic, sweep
+from snnlens.training import sweep
 from snnlens.training.points import DONE, METRICS, Point, whole_epochs
 
 HEAD = "epoch,pid"

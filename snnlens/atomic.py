@@ -35,7 +35,7 @@ def write_file(path: Path, data: bytes) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -45,11 +45,11 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         new.mkdir(parents=True)
         for name, data in files.items():
             _synced(new / name, data)
-        sync_folder(new)
+        sync(new)
         new.rename(path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def append(path: Path, line: str) -> None:
@@ -60,9 +60,9 @@ def append(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in this folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make the bytes of a file last, or a rename in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
