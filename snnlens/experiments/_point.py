@@ -32,7 +32,7 @@ from snnlens.provenance import provenance
 from snnlens.recording import ranks as records_of_ranks
 from snnlens.recording import store
 from snnlens.recording.recorder import Recorder
-from snnlens.registry import plugin
+from snnlens.registry import PACKAGE, plugin
 from snnlens.training import folder as folders
 from snnlens.training import loop, points, sweep
 from snnlens.training.ranks import ALONE, Rank, joined
@@ -277,4 +277,7 @@ def _sources(spec: str, model: nn.Module) -> set[Path]:
     for module in model.modules():
         found.add(getattr(sys.modules.get(type(module).__module__), "__file__", None))
     paths = {Path(f).resolve() for f in found if f is not None}
-    return {p for p in paths if p.is_file() and not {"site-packages", "snnlens"} & set(p.parts)}
+    return {
+        p for p in paths
+        if p.is_file() and "site-packages" not in p.parts and not p.is_relative_to(PACKAGE)
+    }  # fmt: skip

@@ -225,9 +225,9 @@ def build():
 
 
 def test_a_model_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "trainee.py").write_text(NET)
     monkeypatch.chdir(tmp_path)
-    options = {**SMALL, "model": "net.py:build", "points": "points", "epochs": 3, "lr": 0.5}
+    options = {**SMALL, "model": "trainee.py:build", "points": "points", "epochs": 3, "lr": 0.5}
     result = api.analyse("train", api.run("train", **options))
     assert result.table["train_loss"].iloc[-1] < 0.8 * result.table["train_loss"].iloc[0]
     layers = result.extra["layers_by_epoch"]

@@ -58,16 +58,28 @@ def test_an_output_of_other_axes_is_refused() -> None:
 
 
 def options(**more: Any) -> dict[str, Any]:
-    return {**SMALL, "model": "net.py:build", "points": "points", "record_every": 0} | more
+    return {**SMALL, "model": "trainee.py:build", "points": "points", "record_every": 0} | more
 
 
 @pytest.fixture
 def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's file in the current folder."""
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "net.py"
+    path = tmp_path / "trainee.py"
     path.write_text(NET)
     return path
+
+
+def test_the_name_of_the_users_folder_hides_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clone of this repository is called snnlens, too: only the package itself is left out."""
+    place = tmp_path / "snnlens"
+    place.mkdir()
+    (place / "trainee.py").write_text(NET)
+    monkeypatch.chdir(place)
+    params = Params(**options())
+    assert _point._sources(params.model, _point.build(params, 10)) == {place / "trainee.py"}
 
 
 def test_an_edited_model_is_not_gone_on_with(net: Path) -> None:
@@ -86,10 +98,10 @@ def test_an_edited_model_is_not_gone_on_with(net: Path) -> None:
 
 
 def test_a_training_that_cannot_begin_leaves_nothing(net: Path) -> None:
-    for model in ("net.py:nope", "nothing.py:build", "no_such_module:build"):
+    for model in ("trainee.py:nope", "nothing.py:build", "no_such_module:build"):
         with pytest.raises(InputError):
             api.run("train", **options(model=model))
-    assert [p.name for p in net.parent.iterdir() if p.name != "__pycache__"] == ["net.py"]
+    assert [p.name for p in net.parent.iterdir() if p.name != "__pycache__"] == ["trainee.py"]
 
 
 def test_trainings_on_different_data_make_no_record(tmp_path: Path) -> None:
