@@ -51,6 +51,7 @@ class Table:
 
     parts: list[Part]
     guide: list[tuple[str, Column]]
+    grouped: bool = True  # False: each network is one row of one part
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def table(frame: pd.DataFrame, units: dict[str, str] | None = None) -> Table:
     """The table of a result, grouped by network; where each network has one row, in one part."""
     if _is_list(frame):
         all_columns = {n: column(n, units or {}) for n in _order(frame, set())}
-        return Table([_part("all networks", frame, [], all_columns)], list(all_columns.items()))
+        part = _part("all networks", frame, [], all_columns)
+        return Table([part], list(all_columns.items()), grouped=False)
     facts = [name for name in FACTS if name in frame and _constant(frame, name)]
     columns = {n: column(n, units or {}) for n in _order(frame, {"network", *facts})}
     return Table(

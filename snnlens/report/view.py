@@ -203,7 +203,7 @@ def _units(record: Record) -> dict[str, str]:
 
 def _table_says(made: Table, result: Result | None) -> str:
     rows = plural(sum(len(part.rows) for part in made.parts), "row")
-    networks = plural(len(made.parts), "network")
+    networks = plural(len(made.parts), "network") if made.grouped else "one per network"
     what = "Every number behind the figure" if result else "Every quantity of the Record"
     return f"{what}: {rows}, {networks}. A heading sorts by its column; – is no value."
 

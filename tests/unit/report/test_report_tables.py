@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -135,3 +137,23 @@ def test_columns_of_one_group_show_numbers_one_way() -> None:
     plain, tiny = (str(p.rows[0]) for p in tables.table(frame).parts)
     assert plain.endswith("<td>0.5000</td><td>0.2500</td></tr>")
     assert tiny.count("<td class=s") == 2
+
+
+def test_a_row_per_network_is_one_table() -> None:
+    """Of a sweep: 24 tables of one row each would be none."""
+    frame = pd.DataFrame({
+        "network": ["a-8", "a-20"], "depth": [8, 20], "top1_max": [91.25, 88.5],
+        "top1_max_epoch": [11, 9], "at_chance": [False, True],
+    })  # fmt: skip
+    made = tables.table(frame)
+    assert not made.grouped
+    (part,) = made.parts
+    assert (part.name, len(part.rows), part.facts) == ("all networks", 2, [])
+    text = [re.sub(r"<[^>]+>", " ", str(row)).split() for row in part.rows]
+    assert text[0][0] == "a-8"
+    assert "11" in text[0]  # an epoch is a whole number, and no percentage
+    units = {head.label: head.unit for head in [*part.top, *part.sub]}
+    assert units["Test top 1"] == "%"
+    assert units["Epoch of best top 1"] == ""
+    assert tables.table(frame.assign(block=[0, 1])).grouped  # a row is a place then
+    assert tables.table(frame.head(1)).grouped
