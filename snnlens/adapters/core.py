@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from snnlens.adapters._base import Adapter, Args, Layout, Named
+from snnlens.neuron import equations
 from snnlens.neuron.equations import Rule
 from snnlens.neuron.layers import Neuron
 
@@ -23,7 +24,9 @@ class Core(Adapter):
 
     def start(self, module: nn.Module, args: Args, named: Named) -> Tensor | None:
         assert isinstance(module, Neuron)
-        return module.membrane
+        if module.membrane is not None or module.rule.initial_potential is None:
+            return module.membrane
+        return equations.start(args[0], module.rule)
 
     def at_rest(self, module: nn.Module, args: Args, named: Named) -> bool:
         assert isinstance(module, Neuron)

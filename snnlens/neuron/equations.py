@@ -43,6 +43,7 @@ class Rule:
     detach_reset: bool = True
     tau_steps: float | None = None
     decay_input: bool = True
+    initial_potential: float | None = None  # V before the first step; None: V_reset
     key: str = field(init=False, repr=False, compare=False)  # the name it has in RULES
 
     def __post_init__(self) -> None:
@@ -74,9 +75,10 @@ def state_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def start(x: Tensor, rule: Rule) -> Tensor:
-    """The resting state before the first step, shaped like x[0]."""
-    dtype = state_dtype(x.dtype)
-    return torch.full_like(x[0], rule.reset_potential, dtype=dtype, requires_grad=False)
+    """V before the first step, shaped like x[0]: at rest, or where the rule begins."""
+    dtype, rest = state_dtype(x.dtype), rule.reset_potential
+    v = rest if rule.initial_potential is None else rule.initial_potential
+    return torch.full_like(x[0], v, dtype=dtype, requires_grad=False)
 
 
 def charge(

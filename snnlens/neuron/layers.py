@@ -186,6 +186,7 @@ class Neuron(nn.Module, ABC):
             "threshold": rule.threshold,
             "reset": rule.reset,
             "reset_potential": rule.reset_potential,
+            "initial_potential": rule.initial_potential,
             "detach_reset": rule.detach_reset,
             "decay_input": rule.decay_input if rule.leaks() else None,
             "tau_steps": self.tau(),
@@ -200,8 +201,11 @@ class Neuron(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         """The rule in a line, for `print(model)`."""
-        rule = self.rule
-        return f"threshold={rule.threshold:g}, reset={rule.reset}, surrogate={rule.surrogate}"
+        rule, begins = self.rule, self.rule.initial_potential
+        first = "" if begins is None else f", initial_potential={begins:g}"
+        return (
+            f"threshold={rule.threshold:g}, reset={rule.reset}{first}, surrogate={rule.surrogate}"
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Neuron:
         copied = self.twin()
@@ -219,9 +223,9 @@ class Neuron(nn.Module, ABC):
         return names, next(iter(chosen), None)
 
     def _first_membrane(self, x: Tensor) -> Tensor | None:
-        """What `keep_state` kept; None is the resting potential."""
+        """What `keep_state` kept, or where the rule begins; None is the resting potential."""
         if self.membrane is None:
-            return None
+            return None if self.rule.initial_potential is None else equations.start(x, self.rule)
         if self.membrane.shape != x.shape[1:]:
             raise InputError(
                 "the input of a neuron that keeps its state",
@@ -240,7 +244,7 @@ class Neuron(nn.Module, ABC):
 
 
 class IF(Neuron):
-    """Integrate and fire: H = V + X.
+    """Integrate and fire: H = V + X. Converted networks begin at `initial_potential` = V_th / 2.
 
     >>> IF()(torch.tensor([[0.5], [0.5], [0.5]])).flatten().tolist()
     [0.0, 1.0, 0.0]
@@ -254,10 +258,14 @@ class IF(Neuron):
         reset_potential: float = 0.0,
         surrogate: Surrogate | None = None,
         detach_reset: bool = True,
+        initial_potential: float | None = None,
         keep_state: bool = False,
     ) -> None:
         surrogate = surrogate or ATan()
-        rule = Rule("if", threshold, reset, reset_potential, surrogate, detach_reset)
+        rule = Rule(
+            "if", threshold, reset, reset_potential, surrogate, detach_reset,
+            initial_potential=initial_potential,
+        )  # fmt: skip
         super().__init__(rule, keep_state=keep_state)
 
     @property
@@ -366,6 +374,9 @@ def _check(rule: Rule) -> None:
         raise InputError("reset", got=rule.reset, wanted="hard or soft")
     if not -MAX_THRESHOLD <= rule.reset_potential < rule.threshold:
         raise InputError("reset_potential", got=rule.reset_potential, wanted="in [-1e6, threshold)")
+    first = rule.initial_potential
+    if first is not None and not -MAX_THRESHOLD <= first < rule.threshold:
+        raise InputError("initial_potential", got=first, wanted="in [-1e6, threshold), or None")
 
 
 def _check_tau(name: str, tau: float, least: float) -> None:
