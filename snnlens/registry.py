@@ -18,6 +18,7 @@ from typing import Any
 
 from snnlens.errors import InputError
 
+WORDS = {"analysis": "analysis", "experiments": "question", "conversion/calibration": "calibration"}
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -36,9 +37,9 @@ def module(kind: str, name: str) -> ModuleType:
     """Import the plug-in's file: `analysis`, `gradients` -> snnlens.analysis.gradients."""
     known = listing(kind)
     if name not in known:
-        what = {"analysis": "analysis", "experiments": "question"}.get(kind, kind.rstrip("s"))
+        what = WORDS.get(kind, kind.rstrip("s"))
         raise InputError(what, got=name, wanted="one of " + ", ".join(known))
-    return importlib.import_module(f"snnlens.{kind}.{name}")
+    return importlib.import_module(f"snnlens.{kind.replace('/', '.')}.{name}")
 
 
 def plugin(kind: str, name: str) -> type[Any]:

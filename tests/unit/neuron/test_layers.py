@@ -154,6 +154,7 @@ def test_facts() -> None:
     facts = IF().facts(4)
     assert facts | {"surrogate_at_silence": 0} == {
         "neuron": "IF", "threshold": 1.0, "reset": "hard", "reset_potential": 0.0,
+        "initial_potential": None,
         "detach_reset": True, "decay_input": None, "tau_steps": None, "surrogate": "atan",
         "alpha": 2.0, "surrogate_at_spike": 1.0, "surrogate_at_silence": 0, "gain": 1.0,
         "leak": 1.0, "is_identity": True,

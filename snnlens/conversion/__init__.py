@@ -1,0 +1,1 @@
+"""ANN to SNN: QCFS, converted networks, calibration, and where the error comes from."""

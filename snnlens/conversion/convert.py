@@ -1,0 +1,243 @@
+"""An ANN converted: its activations replaced by spiking layers, the rest as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from snnlens.conversion import clipping
+from snnlens.conversion.activations import LEAST, QCFS
+from snnlens.conversion.known import FUNCTIONS
+from snnlens.conversion.layers import LAYERS, ParallelLayer, Spiking
+from snnlens.conversion.prepare import Prepared, prepare, refuse
+from snnlens.errors import InputError
+
+Method = Literal["parallel", "sequential"]
+
+
+class Converted(nn.Module):
+    """A spiking network on the neuron core: an input [B, ...] in, the mean of the logits over T out.
+
+    The input is shown at every step, and time is folded into the batch, steps outermost, as in the
+    core. It stays in evaluation mode: a BatchNorm must not count steps as samples.
+
+    Attributes:
+        network: the layers, with the names of the ANN; a `Spiking` where an activation was.
+        layers: the spiking layers by name, in the order of the forward pass.
+        adds: of each sum of two paths, which input is the shortcut.
+        coverage: what became of each layer: module, type, outcome, by, why.
+        method: parallel or sequential.
+    """
+
+    def __init__(
+        self, prepared: Prepared, network: nn.Module, method: Method, coverage: pd.DataFrame
+    ) -> None:
+        super().__init__()
+        self.network, self.method = network, method
+        self.names, self.adds, self.coverage = prepared.activations, prepared.adds, coverage
+        self._watched = prepared.traced
+        super().train(False)
+
+    @property
+    def layers(self) -> dict[str, Spiking]:
+        """The spiking layers by name."""
+        found = {name: self.network.get_submodule(name) for name in self.names}
+        return {name: layer for name, layer in found.items() if isinstance(layer, Spiking)}
+
+    @property
+    def time_steps(self) -> int:
+        """T; set it to run other steps. A parallel network's T is its number of levels."""
+        return next(iter(self.layers.values())).time_steps
+
+    @time_steps.setter
+    def time_steps(self, steps: int) -> None:
+        check_steps(steps)
+        for layer in self.layers.values():
+            layer.time_steps = steps
+
+    @property
+    def sum_first(self) -> bool:
+        """Whether means over time pass the linear layers once, instead of T steps; parallel only."""
+        first = next(iter(self.layers.values()))
+        return isinstance(first, ParallelLayer) and first.sum_first
+
+    @sum_first.setter
+    def sum_first(self, on: bool) -> None:
+        if on:
+            self._check_sum_first()
+        for layer in self.layers.values():
+            if isinstance(layer, ParallelLayer):
+                layer.sum_first = on
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, classes], the mean over T of what the last layer gives."""
+        if self.sum_first:
+            return self._run(x)
+        return self.steps(x).mean(0)
+
+    def steps(self, x: Tensor) -> Tensor:
+        """What the last layer gives at each step, [T, B, classes].
+
+        The mean of the first t of a sequential network is what it says after t steps; a parallel
+        network says something at t = T only.
+        """
+        if self.sum_first:
+            raise InputError("sum_first", got=True, wanted="False: no single step is run with it")
+        folded = x.expand(self.time_steps, *x.shape).flatten(0, 1)
+        out: Tensor = self._run(folded).unflatten(0, (self.time_steps, len(x)))
+        return out
+
+    def train(self, mode: bool = True) -> Converted:
+        """It stays in evaluation mode."""
+        return self
+
+    def _run(self, x: Tensor) -> Tensor:
+        if self._watched:
+            found: Tensor = self.network(x)
+            return found
+        with _Watch() as watch:
+            found = self.network(x)
+        if watch.seen:
+            raise InputError(
+                "the forward function of the network", got=", ".join(sorted(watch.seen)),
+                wanted="activations that are modules, as torch.fx cannot trace it",
+                do="make each one an nn.ReLU() of its own",
+            )  # fmt: skip
+        self._watched = True
+        return found
+
+    def _check_sum_first(self) -> None:
+        if self.method != "parallel":
+            wanted = "left off: a sequential neuron needs its currents step by step"
+            raise InputError("sum_first", got=True, wanted=wanted)
+        odd = self.coverage[self.coverage["outcome"].isin(["analog", "spiking"])]
+        odd = odd[~odd["type"].str.startswith(("MaxPool", "max_pool"))]
+        if len(odd):
+            wanted = f"left off: {odd['module'].iloc[0]} is not linear, and no parallel neuron"
+            raise InputError("sum_first", got=True, wanted=wanted)
+
+
+def convert(
+    ann: nn.Module | Prepared,
+    method: Method = "parallel",
+    time_steps: int = 8,
+    *,
+    data: Iterable[Any] | None = None,
+    quantile: float | None = None,
+    thresholds: dict[str, Tensor] | None = None,
+    pool: str = "as given",
+    folded: bool = True,
+    partial: bool = False,
+) -> Converted:
+    """A spiking network of an ANN: each ReLU or QCFS becomes a layer of spiking neurons.
+
+    Args:
+        ann: [B, ...] to logits, [C, ...] the channels of one sample. Its QCFS activations bring
+            their thresholds; a ReLU has none and needs `data` or `thresholds`.
+        method: parallel (sorted spikes, lossless at T = levels) or sequential (IF, soft reset,
+            V(0) = theta / 2).
+        time_steps: T, at least 1.
+        data: batches x or (x, y) that show what the ReLUs give: the calibration set.
+        quantile: of each channel, instead of its maximum.
+        thresholds: by name of the activation, instead of data.
+        pool, folded: as `prepare`.
+        partial: leave analog what spikes cannot stand for; the coverage says so.
+
+    Raises:
+        InputError: T below 1, layers that cannot be converted (all of them by name), a threshold
+            that is not above 0, a ReLU without data, an empty calibration set.
+
+    Source: Bu et al. 2022 (QCFS); Hao et al. 2025 (ICML), Section 4.
+
+    >>> ann = nn.Sequential(nn.Linear(4, 3), QCFS(levels=4), nn.Linear(3, 2))
+    >>> net, x = convert(ann, time_steps=4), torch.rand(5, 4)
+    >>> torch.allclose(net(x), ann(x), atol=1e-6)
+    True
+    """
+    check_steps(time_steps)
+    if method not in LAYERS:
+        raise InputError("method", got=method, wanted="parallel or sequential")
+    prepared = ann if isinstance(ann, Prepared) else prepare(ann, pool=pool, folded=folded)
+    if not partial:
+        refuse(prepared)
+    chosen = _thresholds(prepared, data, quantile, thresholds)
+    network, coverage = prepared.copy(), prepared.coverage.copy()
+    for name in prepared.activations:
+        network.set_submodule(name, LAYERS[method](chosen[name], time_steps))
+        coverage.loc[coverage["module"] == name, "by"] = LAYERS[method].__name__
+    return Converted(prepared, network, method, coverage)
+
+
+def requantised(prepared: Prepared, thresholds: dict[str, Tensor], levels: int) -> nn.Module:
+    """The ANN with QCFS of so many levels at every activation: what a parallel network equals."""
+    network = prepared.copy()
+    for name in prepared.activations:
+        activation = prepared.activation(name)
+        shift = activation.shift if isinstance(activation, QCFS) else 0.5
+        network.set_submodule(name, QCFS(levels, 1.0, shift=shift, learned=False))
+        made = network.get_submodule(name)
+        made.raw = nn.Parameter(thresholds[name].clone(), requires_grad=False)
+    return network
+
+
+def check_steps(steps: int) -> None:
+    """Raise InputError for a T below 1."""
+    if steps < 1:
+        raise InputError("time_steps", got=steps, wanted="at least 1")
+
+
+def _thresholds(
+    prepared: Prepared,
+    data: Iterable[Any] | None,
+    quantile: float | None,
+    given: dict[str, Tensor] | None,
+) -> dict[str, Tensor]:
+    """theta of each activation: learned, given, or seen in the data."""
+    found = dict(given or {})
+    for name in prepared.activations:
+        activation = prepared.activation(name)
+        if isinstance(activation, QCFS) and name not in found:
+            found[name] = _learned(name, activation)
+    missing = [name for name in prepared.activations if name not in found]
+    if missing and data is None:
+        raise InputError(
+            "thresholds", got=f"none for {missing[0]} and {len(missing) - 1} others"
+            if len(missing) > 1 else f"none for {missing[0]}",
+            wanted="one per activation: a ReLU has none of its own",
+            do="give data=batches (the training set), or train with QCFS",
+        )  # fmt: skip
+    if missing and data is not None:
+        found |= clipping.thresholds(prepared, missing, data, quantile=quantile)
+    return found
+
+
+def _learned(name: str, activation: QCFS) -> Tensor:
+    theta = activation.threshold.detach()
+    raw = activation.raw.detach()
+    if not bool((torch.isfinite(raw) & (raw.abs() > LEAST)).all()):
+        raise InputError(
+            f"the threshold of {name}", got=float(raw.flatten()[raw.abs().argmin()]),
+            wanted="above 0 after training",
+            do="train it again with a smaller learning rate or no weight decay on thresholds",
+        )  # fmt: skip
+    return theta
+
+
+class _Watch(TorchFunctionMode):
+    """Sees functional activations that a forward function calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func in FUNCTIONS or func in (Tensor.relu, Tensor.relu_):
+            self.seen.add(f"{getattr(func, '__name__', func)}()")
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,57 @@
+r"""BatchNorm in evaluation mode is linear: it folds into the layer before it.
+
+    W' = W g / sqrt(var + eps),     b' = (b - mean) g / sqrt(var + eps) + beta
+"""
+
+from __future__ import annotations
+
+from torch import fx, nn
+from torch.nn.utils import fusion
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def fold(gm: fx.GraphModule) -> dict[str, str]:
+    """Fold each BatchNorm that follows a layer used once; the nodes that went, and their modules.
+
+    A BatchNorm that follows something else (a sum, an activation), or whose layer feeds others too,
+    stays: in evaluation mode it is the same.
+    """
+    gone = {}
+    for node in list(gm.graph.nodes):
+        before = _layer_before(gm, node)
+        if before is None:
+            continue
+        layer, norm = (gm.get_submodule(str(n.target)) for n in (before, node))
+        _set(gm, str(before.target), _fused(layer, norm))
+        gone[node.name] = str(node.target)
+        node.replace_all_uses_with(before)
+    return gone
+
+
+def _layer_before(gm: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """The node of the layer that a BatchNorm's node folds into, if it does."""
+    if not (_is(gm, node, NORMS) and len(node.args) == 1 and isinstance(node.args[0], fx.Node)):
+        return None
+    norm, before = gm.get_submodule(str(node.target)), node.args[0]
+    if norm.running_mean is None or not _is(gm, before, (*CONVOLUTIONS, nn.Linear)):
+        return None
+    calls = [n.target for n in gm.graph.nodes if n.op == "call_module"]
+    once = calls.count(before.target) == 1 and calls.count(node.target) == 1
+    return before if once and len(before.users) == 1 else None
+
+
+def _is(gm: fx.GraphModule, node: fx.Node, kinds: tuple[type[nn.Module], ...]) -> bool:
+    return node.op == "call_module" and isinstance(gm.get_submodule(str(node.target)), kinds)
+
+
+def _fused(layer: nn.Module, norm: nn.Module) -> nn.Module:
+    if isinstance(layer, nn.Linear):
+        return fusion.fuse_linear_bn_eval(layer, norm)  # type: ignore[type-var]
+    return fusion.fuse_conv_bn_eval(layer, norm)  # type: ignore[type-var]
+
+
+def _set(gm: fx.GraphModule, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(gm.get_submodule(parent), last, module)

@@ -1,0 +1,190 @@
+"""Which layers and functions a converted network may hold, and what becomes of each."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+from snnlens.conversion.activations import QCFS
+from snnlens.neuron.layers import Neuron
+from snnlens.neuron.parallel import ParallelIF
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a layer: replaced, kept, analog, folded or spiking, and why."""
+
+    outcome: str
+    why: str = ""
+    refused: bool = False
+
+
+REPLACED = Verdict("replaced", "spikes stand for it")
+LINEAR = Verdict("kept", "linear: the mean over time passes through it")
+SUM = Verdict("kept", "a sum: the mean over time passes through it")
+SPIKING = Verdict("spiking", "it was spiking already")
+MAX = Verdict(
+    "analog",
+    "the maximum at each step is the maximum of the counts for sorted trains with one threshold per "
+    "channel (parallel neurons), and not for others",
+)
+UNKNOWN = Verdict(
+    "analog", "not linear: its mean over time is not its value at the mean", refused=True
+)
+
+RELUS = (nn.ReLU, nn.ReLU6)
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+KEPT = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d,
+    nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
+    nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+    nn.Flatten, nn.Unflatten, nn.Identity, nn.ZeroPad1d, nn.ZeroPad2d,
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.PixelShuffle,
+)  # fmt: skip
+FUNCTIONS = {functional.relu, torch.relu, torch.relu_, functional.relu_, functional.relu6}
+METHODS = {"relu", "relu_"}
+SUMS = {operator.add, operator.iadd, torch.add}
+HARMLESS = {
+    *SUMS, torch.flatten, torch.cat, torch.concat, torch.reshape, torch.permute, torch.transpose,
+    torch.mean, torch.squeeze, torch.unsqueeze, operator.getitem, getattr, functional.pad,
+    functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d,
+    functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d, functional.linear,
+    functional.conv1d, functional.conv2d, functional.dropout, functional.batch_norm,
+    torch.conv1d, torch.conv2d, torch.adaptive_avg_pool1d, torch.avg_pool1d,
+    torch._C._nn.avg_pool2d, torch._C._nn.linear,
+}  # fmt: skip
+HARMLESS_METHODS = {
+    "add", "add_", "flatten", "view", "reshape", "permute", "transpose", "mean", "squeeze", "size",
+    "unsqueeze", "contiguous", "unflatten", "dim", "to", "float", "double",
+}  # fmt: skip
+POOL_FUNCTIONS = {functional.max_pool1d, functional.max_pool2d, functional.max_pool3d}
+ARITHMETIC = {operator.mul, operator.truediv, operator.sub, operator.neg, operator.floordiv}
+
+
+def judge(gm: fx.GraphModule, node: fx.Node) -> Verdict | None:
+    """What becomes of a node; None where it computes nothing (inputs, sizes)."""
+    if node.op == "call_module":
+        return judge_module(gm.get_submodule(str(node.target)))
+    if node.op == "call_method":
+        if node.target in METHODS:
+            return REPLACED
+        if node.target in ("add", "add_") and is_sum(node):
+            return SUM
+        if node.target in ("clamp", "clamp_min", "clamp_") and _is_relu(node):
+            return REPLACED
+        return None if node.target in HARMLESS_METHODS else UNKNOWN
+    if node.op == "call_function":
+        return _function(node)
+    return None
+
+
+def judge_module(module: nn.Module) -> Verdict:
+    """What becomes of a module."""
+    if isinstance(module, (*RELUS, QCFS)):
+        return REPLACED
+    if isinstance(module, Neuron | ParallelIF):
+        return SPIKING
+    if isinstance(module, MAX_POOLS):
+        return MAX
+    return LINEAR if isinstance(module, KEPT) else UNKNOWN
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a module computes by itself."""
+    return isinstance(module, QCFS | Neuron | ParallelIF) or not any(module.children())
+
+
+def is_sum(node: fx.Node) -> bool:
+    """Whether a node adds two tensors of the network."""
+    added = node.op == "call_function" and node.target in SUMS
+    method = node.op == "call_method" and node.target in ("add", "add_")
+    return (added or method) and len(tensors(node)) == 2 and not node.kwargs and not _is_number(node)
+
+
+def is_max_pool(gm: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node takes maxima over windows."""
+    if node.op == "call_module":
+        return isinstance(gm.get_submodule(str(node.target)), MAX_POOLS)
+    return node.op == "call_function" and getattr(node.target, "__name__", "").startswith("max_pool")
+
+
+def tensors(node: fx.Node) -> tuple[fx.Node, ...]:
+    """The nodes that a node takes as its own arguments, in their order."""
+    return tuple(a for a in node.args if isinstance(a, fx.Node))
+
+
+def type_of(gm: fx.GraphModule, node: fx.Node) -> str:
+    """What to call a node's kind: the class of its module or the name of its function."""
+    if node.op == "call_module":
+        return type(gm.get_submodule(str(node.target))).__name__
+    return str(getattr(node.target, "__name__", node.target)).removeprefix("boolean_dispatch")
+
+
+def activation_of(node: fx.Node) -> nn.Module:
+    """The module of a functional activation."""
+    return nn.ReLU6() if node.target is functional.relu6 else nn.ReLU()
+
+
+def average_pool(gm: fx.GraphModule, node: fx.Node) -> nn.Module:
+    """The average pool over the windows of a max-pool."""
+    if node.op == "call_module":
+        return averaged(gm.get_submodule(str(node.target)))
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    given = dict(zip(names, node.args[1:], strict=False)) | dict(node.kwargs)
+    given.pop("return_indices", None)
+    name = getattr(node.target, "__name__", "")
+    kind = {"1": nn.MaxPool1d, "2": nn.MaxPool2d, "3": nn.MaxPool3d}[name[8:9] or "2"]
+    return averaged(kind(**given))  # type: ignore[arg-type]
+
+
+def averaged(pool: nn.Module) -> nn.Module:
+    """The average pool over a max-pool's windows; padding is not counted, as a maximum ignores it.
+
+    >>> averaged(nn.MaxPool2d(3, 2, 1))
+    AvgPool2d(kernel_size=3, stride=2, padding=1)
+    """
+    kinds: dict[Any, Any] = {
+        nn.MaxPool1d: nn.AvgPool1d, nn.MaxPool2d: nn.AvgPool2d, nn.MaxPool3d: nn.AvgPool3d,
+    }  # fmt: skip
+    p: Any = pool
+    return kinds[type(pool)](  # type: ignore[no-any-return]
+        p.kernel_size, p.stride, p.padding, ceil_mode=p.ceil_mode, count_include_pad=False
+    )
+
+
+def _function(node: fx.Node) -> Verdict | None:
+    if node.target in FUNCTIONS or (node.target in (torch.clamp, torch.clamp_min) and _is_relu(node)):
+        return REPLACED
+    if is_sum(node):
+        return SUM
+    if str(getattr(node.target, "__name__", "")).startswith(("max_pool", "boolean_dispatch")):
+        return MAX if node.target in POOL_FUNCTIONS else UNKNOWN
+    if node.target in ARITHMETIC:
+        return None if len(node.all_input_nodes) < 2 or _is_number(node) else UNKNOWN
+    return None if node.target in HARMLESS else UNKNOWN
+
+
+def _is_relu(node: fx.Node) -> bool:
+    """Whether a clamp is max(x, 0)."""
+    given = dict(zip(("min", "max"), node.args[1:], strict=False)) | dict(node.kwargs)
+    return given.get("min") == 0 and given.get("max") is None
+
+
+def _is_number(node: fx.Node) -> bool:
+    """Whether a node reckons with sizes, not with tensors."""
+    before = tensors(node)
+    sizes = [n for n in before if n.target == "size" or _of_size(n)]
+    return bool(sizes)
+
+
+def _of_size(node: fx.Node) -> bool:
+    if node.target is operator.getitem or node.target in ARITHMETIC:
+        return any(n.target in ("size", getattr) or _of_size(n) for n in tensors(node))
+    return node.target is getattr

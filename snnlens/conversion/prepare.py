@@ -1,0 +1,253 @@
+"""An ANN made ready: every activation a module of its own, every sum an `Add`, everything named.
+
+torch.fx walks the forward function, so that `F.relu` and a ReLU that is called twice are found; a
+module that it cannot trace is taken as it is, and only its modules are seen.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from torch import Tensor, fx, nn
+
+from snnlens.conversion import fold, known
+from snnlens.conversion.activations import QCFS
+from snnlens.conversion.known import Verdict
+from snnlens.errors import InputError
+from snnlens.neuron.layers import Neuron
+from snnlens.neuron.parallel import ParallelIF
+
+LISTED = 8  # unsupported layers that an error names
+COLUMNS = ["module", "type", "outcome", "by", "why"]
+
+
+class Add(nn.Module):
+    """a + b, as a module, so that both paths can be looked at."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """The sum."""
+        return a + b
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An ANN in eval mode whose activations can be replaced by name.
+
+    Attributes:
+        network: [B, ...] to logits.
+        activations: their names in the order of the forward pass.
+        adds: name of each sum of two tensors, and which of its two inputs is the shortcut (0, 1).
+        coverage: module, type, outcome (replaced, kept, analog, folded, spiking), by, why.
+        refused: what cannot be converted: name and type.
+        traced: whether torch.fx saw the forward function.
+    """
+
+    network: nn.Module
+    activations: tuple[str, ...]
+    adds: dict[str, int]
+    coverage: pd.DataFrame
+    refused: tuple[tuple[str, str], ...]
+    traced: bool
+
+    def copy(self) -> nn.Module:
+        """A network of its own, with the same names."""
+        return copy.deepcopy(self.network)
+
+    def activation(self, name: str) -> nn.Module:
+        """The activation of that name."""
+        return self.network.get_submodule(name)
+
+
+def prepare(ann: nn.Module, *, pool: str = "as given", folded: bool = True) -> Prepared:
+    """Copy an ANN into one whose activations, sums and pools are modules; the ANN stays as it is.
+
+    Args:
+        ann: [B, ...] to logits; its BatchNorms are used as in evaluation.
+        pool: "average" turns each max-pool into an average pool of the same windows.
+        folded: fold each BatchNorm into the layer before it; else it stays, in evaluation mode.
+
+    Raises:
+        InputError: pool, or a network without activations that spikes could stand for.
+
+    >>> ann = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2))
+    >>> made = prepare(ann)
+    >>> made.activations, made.coverage["outcome"].tolist()
+    (('2',), ['kept', 'folded', 'replaced', 'kept'])
+    """
+    if pool not in ("as given", "average"):
+        raise InputError("pool", got=pool, wanted="as given or average")
+    network = copy.deepcopy(ann).eval().requires_grad_(False)
+    traced, reason = _traced(network)
+    rows = _Rows()
+    if traced is None:
+        prepared = _plain(network, rows, reason, pool)
+    else:
+        prepared = _of_graph(traced, rows, pool, folded=folded)
+    if not prepared.activations and not prepared.refused:
+        raise InputError(
+            "the network", got=type(ann).__name__,
+            wanted="with activations that spikes can stand for: ReLU or QCFS",
+        )  # fmt: skip
+    return prepared
+
+
+class _Rows:
+    """What became of each layer."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str, str, str]] = []
+        self.refused: list[tuple[str, str]] = []
+
+    def add(self, name: str, kind: str, verdict: Verdict, by: str = "") -> None:
+        self.rows.append((name, kind, verdict.outcome, by, verdict.why))
+        if verdict.refused:
+            self.refused.append((name, kind))
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, columns=COLUMNS)
+
+
+class _Tracer(fx.Tracer):
+    """Spiking layers and QCFS stay whole, as the layers of torch do."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        own = isinstance(m, QCFS | Neuron | ParallelIF)
+        return own or super().is_leaf_module(m, module_qualified_name)
+
+
+def _traced(network: nn.Module) -> tuple[fx.GraphModule | None, str]:
+    """The traced network, or why it cannot be traced."""
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(network)
+        return fx.GraphModule(tracer.root, graph), ""
+    except Exception as error:  # whatever the user's forward raises when it is shown a proxy
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _of_graph(gm: fx.GraphModule, rows: _Rows, pool: str, *, folded: bool) -> Prepared:
+    gone = fold.fold(gm) if folded else {}
+    activations, adds = [], {}
+    for node in list(gm.graph.nodes):
+        if node.name in gone:
+            rows.add(gone[node.name], "BatchNorm", Verdict("folded", "into the layer before it"))
+            continue
+        verdict = known.judge(gm, node)
+        if verdict is None:
+            continue
+        name, kind = _name_of(gm, node), known.type_of(gm, node)
+        if verdict.outcome == "replaced":
+            name = _own_module(gm, node, name)
+            activations.append(name)
+        elif known.is_sum(node):
+            name = _put(gm, node, _path(node, "add"), Add())
+            adds[name] = _shortcut(node)
+        elif known.is_max_pool(gm, node) and pool == "average":
+            _put(gm, node, name, known.average_pool(gm, node))
+            verdict = Verdict("kept", "as an average pool, as was asked")
+        rows.add(name, kind, verdict)
+    gm.graph.eliminate_dead_code()
+    gm.delete_all_unused_submodules()
+    gm.recompile()
+    return Prepared(
+        gm, tuple(activations), adds, rows.frame(), tuple(rows.refused), traced=True
+    )
+
+
+def _has(gm: nn.Module, name: str) -> bool:
+    try:
+        gm.get_submodule(name)
+    except AttributeError:
+        return False
+    return True
+
+
+def _name_of(gm: fx.GraphModule, node: fx.Node) -> str:
+    """A module's path; of a function the path of the module that calls it, and its own name."""
+    if node.op == "call_module":
+        return str(node.target)
+    return _path(node, known.type_of(gm, node))
+
+
+def _path(node: fx.Node, name: str) -> str:
+    """A function's place: under the module that calls it."""
+    stack: dict[str, Any] = node.meta.get("nn_module_stack") or {}
+    owner = next(reversed(stack), "")
+    path = stack[owner][0] if owner else ""
+    return f"{path}.{name}" if path else name
+
+
+def _own_module(gm: fx.GraphModule, node: fx.Node, name: str) -> str:
+    """Give an activation a module that nobody else calls."""
+    if node.op != "call_module":
+        return _put(gm, node, name, known.activation_of(node))
+    users = [n for n in gm.graph.nodes if n.op == "call_module" and n.target == node.target]
+    if users[0] is node:
+        return name
+    return _put(gm, node, name, copy.deepcopy(gm.get_submodule(str(node.target))))
+
+
+def _put(gm: fx.GraphModule, node: fx.Node, name: str, module: nn.Module) -> str:
+    """Make a node the call of a new module with a name that is free."""
+    free, number = name, 0
+    while _has(gm, free):
+        number += 1
+        free = f"{name}_{number}"
+    gm.add_submodule(free, module)
+    inputs = known.tensors(node)
+    with gm.graph.inserting_before(node):
+        made = gm.graph.call_module(free, inputs)
+    made.meta = dict(node.meta)
+    node.replace_all_uses_with(made)
+    gm.graph.erase_node(node)
+    return free
+
+
+def _shortcut(node: fx.Node) -> int:
+    """Which input of a sum is the shortcut: the one with fewer layers before it."""
+    sizes = [_ancestors(n) for n in known.tensors(node)]
+    return int(sizes[1] <= sizes[0]) if len(sizes) == 2 else 1
+
+
+def _ancestors(node: fx.Node) -> int:
+    seen, waiting = set(), [node]
+    while waiting:
+        found = waiting.pop()
+        if found not in seen:
+            seen.add(found)
+            waiting += found.all_input_nodes
+    return len(seen)
+
+
+def _plain(network: nn.Module, rows: _Rows, reason: str, pool: str) -> Prepared:
+    """A network that torch.fx cannot trace: its modules alone are seen."""
+    activations = []
+    for name, module in list(network.named_modules()):
+        if not known.is_leaf(module):
+            continue
+        verdict = known.judge_module(module)
+        if isinstance(module, known.MAX_POOLS) and pool == "average":
+            network.set_submodule(name, known.averaged(module))
+            verdict = Verdict("kept", "as an average pool, as was asked")
+        if verdict.outcome == "replaced":
+            activations.append(name)
+        rows.add(name, type(module).__name__, verdict)
+    unseen = f"torch.fx cannot trace it ({reason}): what its forward calls is watched, not read"
+    rows.add("(forward)", type(network).__name__, Verdict("kept", unseen))
+    return Prepared(network, tuple(activations), {}, rows.frame(), tuple(rows.refused), traced=False)
+
+
+def refuse(prepared: Prepared) -> None:
+    """Raise InputError that names every layer that spikes cannot stand for."""
+    if not prepared.refused:
+        return
+    named = [f"{name} ({kind})" for name, kind in prepared.refused]
+    more = f" and {len(named) - LISTED} more" if len(named) > LISTED else ""
+    raise InputError(
+        "the layers of the network", got=", ".join(named[:LISTED]) + more,
+        wanted="linear, pooling, ReLU or QCFS",
+        do="replace them and train again, or leave them analog with partial=True (--partial)",
+    )  # fmt: skip
