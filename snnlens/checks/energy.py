@@ -10,6 +10,11 @@ from snnlens.measures import energy
 from snnlens.measures.energy import Layer
 from snnlens.recording.result import Finding
 
+AMPLITUDES = (
+    "the spikes of this converted network carry theta; their operations are additions once theta is "
+    "folded into the weights behind them"
+)
+
 
 class Energy(Check):
     """Counted synaptic operations, times their price, against the same layers run once as an ANN.
@@ -40,6 +45,8 @@ class Energy(Check):
     def lacks(self, seen: Seen) -> str:
         if missing := super().lacks(seen):
             return missing
+        if seen.facts.get("amplitudes") == "theta":
+            return AMPLITUDES
         if not _size(seen):
             return "nothing says N and T of this pass; record it with `snnlens checkup`"
         return "" if sum(x.macs for x in _layers(seen)) > 0 else "no layer with weights was run"

@@ -7,9 +7,8 @@ activations, encoded anew by a constant current, so that what it inherits is the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,45 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from snnlens.conversion import split
+from snnlens.conversion.clipping import inputs_of
 from snnlens.conversion.convert import Converted, requantised
 from snnlens.conversion.layers import Spiking
-from snnlens.conversion.prepare import Prepared
+from snnlens.conversion.looks import Look, Run, Steps
+from snnlens.conversion.prepare import Prepared, prepare
+from snnlens.conversion.watching import Pass, passed, sums_of, watched
 from snnlens.errors import InputError
+from snnlens.measures.conversion import rms
 from snnlens.neuron.parallel import added
 
 PAIRS = 400  # points of a scatter of activation against rate
 KEYS = ["layer", "order", "neuron", "time_steps", "view"]
+PATHS = ["site", "order", "neuron", "time_steps", "path"]
 Sums = dict[str, float]
-See = Callable[[str, Spiking, Tensor, Tensor], None]
-
-
-@dataclass
-class Pass:
-    """What one pass of an ANN gave: z and a of each activation, both inputs of each sum."""
-
-    inputs: dict[str, Tensor] = field(default_factory=dict)
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    sums: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
-
-
-@dataclass(frozen=True)
-class Run:
-    """A converted network under a name, and the T at which it is looked at.
-
-    A sequential network is run once, at the largest T: its first steps are those of a shorter run.
-    """
-
-    neuron: str
-    net: Converted
-    times: tuple[int, ...]
-    local: bool = True
-
-    def lengths(self) -> list[tuple[int, tuple[int, ...]]]:
-        """The runs that are needed: T, and the T that each one shows."""
-        if self.net.method == "sequential":
-            return [(max(self.times), self.times)]
-        return [(t, (t,)) for t in self.times]
 
 
 class Anatomy:
@@ -97,30 +71,35 @@ class Anatomy:
         for run in self.runs:
             for length, shown in run.lengths():
                 run.net.time_steps = length
-                self._run(run, x, y, ann, wanted, shown)
-
-    def _run(
-        self, run: Run, x: Tensor, y: Tensor | None, ann: Pass,
-        wanted: Mapping[int, Mapping[str, Tensor]], shown: Sequence[int],
-    ) -> None:  # fmt: skip
-        def see(view: str) -> See:
-            def seen(name: str, layer: Spiking, steps: Tensor, spikes: Tensor) -> None:
-                membranes = _membranes(layer, steps, spikes, shown) if _integrates(run) else {}
+                look = Look(run, shown, ann, wanted)
+                logits = self._passed(look, x)
                 for t in shown:
-                    key = (name, self.order[name], run.neuron, t, view)
-                    part = Steps(steps[:t], spikes[:t], membranes.get(t))
-                    self._layer(key, layer, ann, part, wanted[t][name])
+                    self._score(run.neuron, t, logits[:t].mean(0), y)
 
-            return seen
+    def _passed(self, look: Look, x: Tensor) -> Tensor:
+        """One pass of a run as it is, and one on the ANN's activations; logits of each step."""
+        net = look.run.net
+        with (
+            watched(net, partial(self._see, look, "accumulated")),
+            sums_of(net.network, net.adds) as found,
+        ):
+            logits = net.steps(x)
+        for t in look.shown:
+            self._path(look, t, found, len(x))
+        if look.run.local:
+            with watched(net, partial(self._see, look, "local"), look.ann.outputs):
+                net.steps(x)
+        return logits
 
-        with watched(run.net, see("accumulated")), sums_of(run.net.network, run.net.adds) as added_:
-            logits = run.net.steps(x)
-        for t in shown:
-            self._score(run.neuron, t, logits[:t].mean(0), y)
-            self._path(run, t, ann, added_, len(x))
-        if run.local:
-            with watched(run.net, see("local"), ann.outputs):
-                run.net.steps(x)
+    def _see(self, look: Look, view: str, name: str, layer: Spiking, *both: Tensor) -> None:
+        """One layer's currents and spikes as they pass, at each T that is shown."""
+        steps, spikes = both
+        integrates = look.run.net.method == "sequential"
+        membranes = _membranes(layer, steps, spikes, look.shown) if integrates else {}
+        for t in look.shown:
+            key = (name, self.order[name], look.run.neuron, t, view)
+            part = Steps(steps[:t], spikes[:t], membranes.get(t))
+            self._layer(key, layer, look.ann, part, look.wanted[t][name])
 
     def _layer(
         self, key: tuple[Any, ...], layer: Spiking, ann: Pass, part: Steps, wanted: Tensor
@@ -128,7 +107,10 @@ class Anatomy:
         name, _, _, t, view = key
         z, counts = added(part.steps) / t, added(part.spikes)
         a, r = ann.outputs[name], layer.mean_of(counts, t)
-        parts = split.split(self.prepared.activation(name), layer, ann.inputs[name], z, counts, t)
+        parts = split.split(
+            self.prepared.activation(name), layer, ann=ann.inputs[name], z=z, counts=counts,
+            time_steps=t,
+        )  # fmt: skip
         found = split.sums(parts, a, r, z > layer.theta, layer.theta)
         found |= split.offsets(counts, layer, z, t)
         found["spikes"] = float(counts.sum(dtype=torch.float64))
@@ -145,16 +127,16 @@ class Anatomy:
             self._scatter(key, a / layer.theta, r / layer.theta)
 
     def _path(
-        self, run: Run, t: int, ann: Pass, found: dict[str, tuple[Tensor, Tensor]], samples: int
+        self, look: Look, t: int, found: dict[str, tuple[Tensor, Tensor]], samples: int
     ) -> None:
         """The error of both inputs of each sum, averaged over T."""
         for order, (name, both) in enumerate(found.items()):
-            shortcut = run.net.adds[name]
+            shortcut = look.run.net.adds[name]
             for index, x in enumerate(both):
                 mean = added(x.unflatten(0, (-1, samples))[:t]) / t
-                reference = ann.sums[name][index]
+                reference = look.ann.sums[name][index]
                 path = "shortcut" if index == shortcut else "main"
-                sums = self._paths[name, order, run.neuron, t, path]
+                sums = self._paths[name, order, look.run.neuron, t, path]
                 sums["values"] += reference.numel()
                 sums["error_squares"] += float((mean - reference).double().square().sum())
                 sums["signal_squares"] += float(reference.double().square().sum())
@@ -181,7 +163,7 @@ class Anatomy:
         made = {
             "conversion_accuracy": self._accuracies(),
             "conversion_layers": self._layer_rows(),
-            "conversion_paths": _frame(self._paths, ["site", "order", "neuron", "time_steps", "path"]),
+            "conversion_paths": _frame(self._paths, PATHS),
             "conversion_pairs": pd.concat(self._pairs, ignore_index=True) if self._pairs else None,
         }  # fmt: skip
         return {name: table for name, table in made.items() if table is not None and len(table)}
@@ -206,26 +188,18 @@ class Anatomy:
     def _accuracies(self) -> pd.DataFrame:
         rows = self._layer_rows()
         rows = rows[rows["view"] == "accumulated"]
-        fired = rows.groupby(["neuron", "time_steps"])[["spikes", "values"]].sum()
+        sums_by = rows.groupby(["neuron", "time_steps"])[["spikes", "values"]].sum()
+        fired: dict[Any, dict[Any, float]] = sums_by.to_dict("index")
         made = []
         for (neuron, t), sums in self._right.items():
-            spikes, values = fired.loc[(neuron, t)] if (neuron, t) in fired.index else (0.0, 0.0)
+            seen = fired.get((neuron, t), {"spikes": 0.0, "values": 0.0})
             samples = int(sums["samples"])
             made.append({
                 "neuron": neuron, "time_steps": t, "samples": samples,
-                "correct": int(sums["correct"]), "spikes": spikes,
-                "neurons": int(values / samples) if samples else 0,
+                "correct": int(sums["correct"]), "spikes": seen["spikes"],
+                "neurons": round(seen["values"] / samples),
             })  # fmt: skip
         return pd.DataFrame(made)
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Currents and spikes [T, B, ...] of a layer, and V(T) / theta where it integrates."""
-
-    steps: Tensor
-    spikes: Tensor
-    membrane: Tensor | None
 
 
 def decompose(
@@ -255,9 +229,6 @@ def decompose(
     >>> found.loc[found["source"] == "total", "rms"].tolist()
     [0.0]
     """
-    from snnlens.conversion.prepare import prepare
-    from snnlens.measures.conversion import rms
-
     folded = "folded" in set(net.coverage["outcome"])
     averaged = net.coverage["why"].str.startswith("as an average pool").any()
     prepared = ann if isinstance(ann, Prepared) else prepare(
@@ -269,8 +240,6 @@ def decompose(
     steps = net.time_steps
     run = Run(net.method, net, tuple(sorted(set(time_steps or [steps]))), local=local)
     anatomy = Anatomy(prepared, [run])
-    from snnlens.conversion.clipping import inputs_of
-
     try:
         for x in inputs_of(loader):
             anatomy.add(x)
@@ -289,87 +258,13 @@ def decompose(
     return found.reset_index(drop=True)
 
 
-def passed(network: nn.Module, prepared: Prepared, x: Tensor) -> Pass:
-    """One pass of an ANN, with what went into and came out of each activation."""
-    found, handles = Pass(), []
-    for name in prepared.activations:
-
-        def hook(_: Any, given: tuple[Tensor, ...], out: Tensor, name: str = name) -> None:
-            found.inputs[name], found.outputs[name] = given[0], out
-
-        handles.append(network.get_submodule(name).register_forward_hook(hook))
-    try:
-        with sums_of(network, prepared.adds) as sums:
-            found.logits = network(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    found.sums = sums
-    return found
-
-
-@contextmanager
-def sums_of(
-    network: nn.Module, names: Iterable[str]
-) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
-    """Within it, both inputs of each sum are kept."""
-    found: dict[str, tuple[Tensor, Tensor]] = {}
-    handles = []
-    for name in names:
-
-        def hook(_: Any, given: tuple[Tensor, Tensor], name: str = name) -> None:
-            found[name] = (given[0], given[1])
-
-        handles.append(network.get_submodule(name).register_forward_pre_hook(hook))
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@contextmanager
-def watched(
-    net: Converted, see: See, instead: Mapping[str, Tensor] | None = None
-) -> Iterator[None]:
-    """Within it, `see` gets each layer's currents and spikes [T, B, ...] as they pass.
-
-    With `instead` a layer hands on those activations, encoded by itself from a constant current.
-    """
-    handles = []
-    for name, layer in net.layers.items():
-        spikes: list[Tensor] = []
-
-        def keep(_: Any, __: Any, out: Tensor, spikes: list[Tensor] = spikes) -> None:
-            spikes[:] = [out]
-
-        def show(
-            layer: Any, given: tuple[Tensor, ...], _: Tensor, name: str = name,
-            spikes: list[Tensor] = spikes,
-        ) -> Tensor | None:  # fmt: skip
-            steps = given[0].unflatten(0, (layer.time_steps, -1))
-            see(name, layer, steps, spikes.pop())
-            return None if instead is None else layer.encode(instead[name])
-
-        handles += [layer.neuron.register_forward_hook(keep), layer.register_forward_hook(show)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _integrates(run: Run) -> bool:
-    return run.net.method == "sequential"
-
-
 def _membranes(
     layer: Spiking, steps: Tensor, spikes: Tensor, times: Sequence[int]
 ) -> dict[int, Tensor]:
     """V(t) / theta at the end of step t, as the neuron reckons it: V + X - S."""
     v = torch.full_like(spikes[0], 0.5)
     found = {}
-    for t, (current, fired) in enumerate(zip(steps / layer.theta, spikes, strict=True), 1):
+    for t, (current, fired) in enumerate(zip(steps * (1 / layer.theta), spikes, strict=True), 1):
         v = v + current - fired
         if t in times:
             found[t] = v
@@ -377,4 +272,6 @@ def _membranes(
 
 
 def _frame(sums: Mapping[tuple[Any, ...], Sums], keys: list[str]) -> pd.DataFrame:
-    return pd.DataFrame([dict(zip(keys, key, strict=True)) | dict(row) for key, row in sums.items()])
+    return pd.DataFrame(
+        [dict(zip(keys, key, strict=True)) | dict(row) for key, row in sums.items()]
+    )

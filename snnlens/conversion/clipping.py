@@ -64,9 +64,7 @@ def thresholds(
     axes = _look(prepared, names, shown, maximum)
     if quantile is not None and quantile < 1:
         highest = _quantiles(prepared, names, shown, highest, quantile)
-    return {
-        name: _column(highest[name].clamp(min=LEAST_THETA), axes[name]) for name in names
-    }
+    return {name: _column(highest[name].clamp(min=LEAST_THETA), axes[name]) for name in names}
 
 
 def _quantiles(

@@ -21,7 +21,7 @@ Method = Literal["parallel", "sequential"]
 
 
 class Converted(nn.Module):
-    """A spiking network on the neuron core: an input [B, ...] in, the mean of the logits over T out.
+    """A spiking network on the neuron core: an input [B, ...] in, the logits' mean over T out.
 
     The input is shown at every step, and time is folded into the batch, steps outermost, as in the
     core. It stays in evaluation mode: a BatchNorm must not count steps as samples.
@@ -62,7 +62,7 @@ class Converted(nn.Module):
 
     @property
     def sum_first(self) -> bool:
-        """Whether means over time pass the linear layers once, instead of T steps; parallel only."""
+        """Whether the mean over time passes the linear layers, once instead of T times."""
         first = next(iter(self.layers.values()))
         return isinstance(first, ParallelLayer) and first.sum_first
 
@@ -91,6 +91,11 @@ class Converted(nn.Module):
         folded = x.expand(self.time_steps, *x.shape).flatten(0, 1)
         out: Tensor = self._run(folded).unflatten(0, (self.time_steps, len(x)))
         return out
+
+    def facts(self) -> dict[str, Any]:
+        """What a Record says of this network."""
+        return {"neuron": "converted", "method": self.method, "time_steps": self.time_steps,
+                "amplitudes": "theta"}  # fmt: skip
 
     def train(self, mode: bool = True) -> Converted:
         """It stays in evaluation mode."""
@@ -145,7 +150,8 @@ def convert(
         data: batches x or (x, y) that show what the ReLUs give: the calibration set.
         quantile: of each channel, instead of its maximum.
         thresholds: by name of the activation, instead of data.
-        pool, folded: as `prepare`.
+        pool: "average" turns each max-pool into an average pool, as `prepare`.
+        folded: fold BatchNorms into the layers before them, as `prepare`.
         partial: leave analog what spikes cannot stand for; the coverage says so.
 
     Raises:
@@ -165,7 +171,7 @@ def convert(
     prepared = ann if isinstance(ann, Prepared) else prepare(ann, pool=pool, folded=folded)
     if not partial:
         refuse(prepared)
-    chosen = _thresholds(prepared, data, quantile, thresholds)
+    chosen = thresholds_of(prepared, data=data, quantile=quantile, given=thresholds)
     network, coverage = prepared.copy(), prepared.coverage.copy()
     for name in prepared.activations:
         network.set_submodule(name, LAYERS[method](chosen[name], time_steps))
@@ -191,13 +197,14 @@ def check_steps(steps: int) -> None:
         raise InputError("time_steps", got=steps, wanted="at least 1")
 
 
-def _thresholds(
+def thresholds_of(
     prepared: Prepared,
-    data: Iterable[Any] | None,
-    quantile: float | None,
-    given: dict[str, Tensor] | None,
+    *,
+    data: Iterable[Any] | None = None,
+    quantile: float | None = None,
+    given: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """theta of each activation: learned, given, or seen in the data."""
+    """theta of each activation by name: learned, given, or seen in the data; as `convert`."""
     found = dict(given or {})
     for name in prepared.activations:
         activation = prepared.activation(name)
@@ -235,9 +242,7 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.seen: set[str] = set()
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in FUNCTIONS or func in (Tensor.relu, Tensor.relu_):
             self.seen.add(f"{getattr(func, '__name__', func)}()")
         return func(*args, **(kwargs or {}))

@@ -1,9 +1,11 @@
 r"""BatchNorm in evaluation mode is linear: it folds into the layer before it.
 
-    W' = W g / sqrt(var + eps),     b' = (b - mean) g / sqrt(var + eps) + beta
+W' = W g / sqrt(var + eps),     b' = (b - mean) g / sqrt(var + eps) + beta
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import fx, nn
 from torch.nn.utils import fusion
@@ -35,7 +37,9 @@ def _layer_before(gm: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     if not (_is(gm, node, NORMS) and len(node.args) == 1 and isinstance(node.args[0], fx.Node)):
         return None
     norm, before = gm.get_submodule(str(node.target)), node.args[0]
-    if norm.running_mean is None or not _is(gm, before, (*CONVOLUTIONS, nn.Linear)):
+    if getattr(norm, "running_mean", None) is None or not _is(
+        gm, before, (*CONVOLUTIONS, nn.Linear)
+    ):
         return None
     calls = [n.target for n in gm.graph.nodes if n.op == "call_module"]
     once = calls.count(before.target) == 1 and calls.count(node.target) == 1
@@ -46,10 +50,11 @@ def _is(gm: fx.GraphModule, node: fx.Node, kinds: tuple[type[nn.Module], ...]) -
     return node.op == "call_module" and isinstance(gm.get_submodule(str(node.target)), kinds)
 
 
-def _fused(layer: nn.Module, norm: nn.Module) -> nn.Module:
+def _fused(layer: nn.Module, norm: Any) -> nn.Module:
     if isinstance(layer, nn.Linear):
-        return fusion.fuse_linear_bn_eval(layer, norm)  # type: ignore[type-var]
-    return fusion.fuse_conv_bn_eval(layer, norm)  # type: ignore[type-var]
+        return fusion.fuse_linear_bn_eval(layer, norm)
+    fused: nn.Module = fusion.fuse_conv_bn_eval(layer, norm)  # type: ignore[type-var]
+    return fused
 
 
 def _set(gm: fx.GraphModule, name: str, module: nn.Module) -> None:

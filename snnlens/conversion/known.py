@@ -30,7 +30,7 @@ SUM = Verdict("kept", "a sum: the mean over time passes through it")
 SPIKING = Verdict("spiking", "it was spiking already")
 MAX = Verdict(
     "analog",
-    "the maximum at each step is the maximum of the counts for sorted trains with one threshold per "
+    "the maximum at each step is that of the counts for sorted trains with one threshold per "
     "channel (parallel neurons), and not for others",
 )
 UNKNOWN = Verdict(
@@ -50,6 +50,7 @@ KEPT = (
 )  # fmt: skip
 FUNCTIONS = {functional.relu, torch.relu, torch.relu_, functional.relu_, functional.relu6}
 METHODS = {"relu", "relu_"}
+CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_min_"}
 SUMS = {operator.add, operator.iadd, torch.add}
 HARMLESS = {
     *SUMS, torch.flatten, torch.cat, torch.concat, torch.reshape, torch.permute, torch.transpose,
@@ -73,13 +74,7 @@ def judge(gm: fx.GraphModule, node: fx.Node) -> Verdict | None:
     if node.op == "call_module":
         return judge_module(gm.get_submodule(str(node.target)))
     if node.op == "call_method":
-        if node.target in METHODS:
-            return REPLACED
-        if node.target in ("add", "add_") and is_sum(node):
-            return SUM
-        if node.target in ("clamp", "clamp_min", "clamp_") and _is_relu(node):
-            return REPLACED
-        return None if node.target in HARMLESS_METHODS else UNKNOWN
+        return _method(node)
     if node.op == "call_function":
         return _function(node)
     return None
@@ -105,14 +100,18 @@ def is_sum(node: fx.Node) -> bool:
     """Whether a node adds two tensors of the network."""
     added = node.op == "call_function" and node.target in SUMS
     method = node.op == "call_method" and node.target in ("add", "add_")
-    return (added or method) and len(tensors(node)) == 2 and not node.kwargs and not _is_number(node)
+    return (
+        (added or method) and len(tensors(node)) == 2 and not node.kwargs and not _is_number(node)
+    )
 
 
 def is_max_pool(gm: fx.GraphModule, node: fx.Node) -> bool:
     """Whether a node takes maxima over windows."""
     if node.op == "call_module":
         return isinstance(gm.get_submodule(str(node.target)), MAX_POOLS)
-    return node.op == "call_function" and getattr(node.target, "__name__", "").startswith("max_pool")
+    return node.op == "call_function" and getattr(node.target, "__name__", "").startswith(
+        "max_pool"
+    )
 
 
 def tensors(node: fx.Node) -> tuple[fx.Node, ...]:
@@ -159,8 +158,18 @@ def averaged(pool: nn.Module) -> nn.Module:
     )
 
 
+def _method(node: fx.Node) -> Verdict | None:
+    if node.target in METHODS or (node.target in CLAMPS and _is_relu(node)):
+        return REPLACED
+    if is_sum(node):
+        return SUM
+    return None if node.target in HARMLESS_METHODS else UNKNOWN
+
+
 def _function(node: fx.Node) -> Verdict | None:
-    if node.target in FUNCTIONS or (node.target in (torch.clamp, torch.clamp_min) and _is_relu(node)):
+    if node.target in FUNCTIONS or (
+        node.target in (torch.clamp, torch.clamp_min) and _is_relu(node)
+    ):
         return REPLACED
     if is_sum(node):
         return SUM
@@ -174,7 +183,7 @@ def _function(node: fx.Node) -> Verdict | None:
 def _is_relu(node: fx.Node) -> bool:
     """Whether a clamp is max(x, 0)."""
     given = dict(zip(("min", "max"), node.args[1:], strict=False)) | dict(node.kwargs)
-    return given.get("min") == 0 and given.get("max") is None
+    return bool(given.get("min") == 0 and given.get("max") is None)
 
 
 def _is_number(node: fx.Node) -> bool:

@@ -86,17 +86,19 @@ class SequentialLayer(Spiking):
     [2.0, 0.0, 0.0]
     """
 
+    neuron: IF
+
     def __init__(self, threshold: Tensor | float, time_steps: int) -> None:
         super().__init__(threshold, time_steps)
         self.neuron = IF(1.0, reset="soft", initial_potential=0.5)
 
     def spikes(self, steps: Tensor) -> Tensor:
         """By the neuron core."""
-        found: Tensor = self.neuron(steps / self.theta)
+        found: Tensor = self.neuron(steps * (1 / self.theta))
         return found
 
     def unheard(self, steps: Tensor) -> Tensor:
-        return self.neuron.forward(steps / self.theta)
+        return self.neuron.forward(steps * (1 / self.theta))
 
 
 class ParallelLayer(Spiking):
@@ -109,6 +111,8 @@ class ParallelLayer(Spiking):
     >>> layer(torch.tensor([[1.0], [0.5], [0.5]])).flatten().tolist()
     [0.0, 0.0, 2.0]
     """
+
+    neuron: ParallelIF
 
     def __init__(self, threshold: Tensor | float, time_steps: int) -> None:
         super().__init__(threshold, time_steps)

@@ -124,7 +124,7 @@ def _traced(network: nn.Module) -> tuple[fx.GraphModule | None, str]:
     try:
         graph = tracer.trace(network)
         return fx.GraphModule(tracer.root, graph), ""
-    except Exception as error:  # whatever the user's forward raises when it is shown a proxy
+    except Exception as error:  # noqa: BLE001 - whatever the user's forward raises when it is shown a proxy
         return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -143,8 +143,9 @@ def _of_graph(gm: fx.GraphModule, rows: _Rows, pool: str, *, folded: bool) -> Pr
             name = _own_module(gm, node, name)
             activations.append(name)
         elif known.is_sum(node):
+            shortcut = _shortcut(node)
             name = _put(gm, node, _path(node, "add"), Add())
-            adds[name] = _shortcut(node)
+            adds[name] = shortcut
         elif known.is_max_pool(gm, node) and pool == "average":
             _put(gm, node, name, known.average_pool(gm, node))
             verdict = Verdict("kept", "as an average pool, as was asked")
@@ -152,9 +153,7 @@ def _of_graph(gm: fx.GraphModule, rows: _Rows, pool: str, *, folded: bool) -> Pr
     gm.graph.eliminate_dead_code()
     gm.delete_all_unused_submodules()
     gm.recompile()
-    return Prepared(
-        gm, tuple(activations), adds, rows.frame(), tuple(rows.refused), traced=True
-    )
+    return Prepared(gm, tuple(activations), adds, rows.frame(), tuple(rows.refused), traced=True)
 
 
 def _has(gm: nn.Module, name: str) -> bool:
@@ -209,7 +208,7 @@ def _put(gm: fx.GraphModule, node: fx.Node, name: str, module: nn.Module) -> str
 def _shortcut(node: fx.Node) -> int:
     """Which input of a sum is the shortcut: the one with fewer layers before it."""
     sizes = [_ancestors(n) for n in known.tensors(node)]
-    return int(sizes[1] <= sizes[0]) if len(sizes) == 2 else 1
+    return int(sizes[1] <= sizes[0])
 
 
 def _ancestors(node: fx.Node) -> int:
@@ -237,7 +236,9 @@ def _plain(network: nn.Module, rows: _Rows, reason: str, pool: str) -> Prepared:
         rows.add(name, type(module).__name__, verdict)
     unseen = f"torch.fx cannot trace it ({reason}): what its forward calls is watched, not read"
     rows.add("(forward)", type(network).__name__, Verdict("kept", unseen))
-    return Prepared(network, tuple(activations), {}, rows.frame(), tuple(rows.refused), traced=False)
+    return Prepared(
+        network, tuple(activations), {}, rows.frame(), tuple(rows.refused), traced=False
+    )
 
 
 def refuse(prepared: Prepared) -> None:

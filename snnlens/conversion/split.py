@@ -3,7 +3,7 @@ r"""The telescoping split of one layer's conversion error, per neuron.
 With f the ANN's activation, z the mean current of the spiking layer, Q_T its closed form:
 
     inherited     f(z_snn) - f(z_ann)              made upstream
-    clip          clip(z_snn, 0, theta) - f(z_snn)  only where z > theta; 0 for QCFS, whose own clip is f
+    clip          clip(z_snn, 0, theta) - f(z_snn)  only where z > theta; 0 for QCFS, where f clips
     quantisation  Q_T(z_snn) - clip(z_snn)         at most theta / 2T; of QCFS Q_T(z_snn) - f(z_snn)
     unevenness    r - Q_T(z_snn)                   the order of the spikes alone
 
@@ -44,8 +44,9 @@ class Parts(NamedTuple):
 
 
 def split(
-    activation: nn.Module, layer: Spiking, ann: Tensor, z: Tensor, counts: Tensor, time_steps: int
-) -> Parts:
+    activation: nn.Module, layer: Spiking, *, ann: Tensor, z: Tensor, counts: Tensor,
+    time_steps: int,
+) -> Parts:  # fmt: skip
     """The parts of r - a, divided by theta.
 
     Args:
@@ -58,7 +59,7 @@ def split(
 
     >>> from snnlens.conversion.layers import SequentialLayer
     >>> layer, z = SequentialLayer(1.0, 4), torch.tensor([1.5])
-    >>> parts = split(nn.ReLU(), layer, z, z, torch.tensor([4.0]), 4)
+    >>> parts = split(nn.ReLU(), layer, ann=z, z=z, counts=torch.tensor([4.0]), time_steps=4)
     >>> [float(p) for p in parts]
     [0.0, -0.5, 0.0, 0.0]
     """
@@ -71,9 +72,7 @@ def split(
     return Parts(*(part / theta for part in parts))
 
 
-def sums(
-    parts: Parts, a: Tensor, r: Tensor, saturated: Tensor, theta: Tensor
-) -> dict[str, float]:
+def sums(parts: Parts, a: Tensor, r: Tensor, saturated: Tensor, theta: Tensor) -> dict[str, float]:
     """Sums and sums of squares of the parts, of activation and rate, in units of theta."""
     made: dict[str, float] = {"values": float(a.numel()), "saturated": _total(saturated)}
     for name, part in zip((*SOURCES, "total"), (*parts, parts.total), strict=True):

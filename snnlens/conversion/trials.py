@@ -21,7 +21,7 @@ USED = 0.99  # theta is this quantile of the positive mean currents
 
 
 def expectation() -> pd.DataFrame:
-    r"""E[r_T - r_L] / theta over currents in [0, theta]: uniform, and the half-normal of a real net.
+    r"""E[r_T - r_L] / theta over currents in [0, theta]: uniform, and half-normal as in a real net.
 
     Exact on uniform currents: 0 at shift psi = theta / 2, (1/L - 1/T) / 2 at psi = 0. On a grid of
     midpoints, weighted by the density.
@@ -29,7 +29,10 @@ def expectation() -> pd.DataFrame:
     Source: Hao et al. 2025 (ICML), Theorem 4.1 (ii), which speaks of uniform currents alone.
     """
     z = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
-    weights = {"uniform": torch.ones_like(z), "half-normal": torch.exp(-((z / HALF_NORMAL) ** 2) / 2)}
+    weights = {
+        "uniform": torch.ones_like(z),
+        "half-normal": torch.exp(-((z / HALF_NORMAL) ** 2) / 2),
+    }
     rows = []
     for inputs, weight in weights.items():
         for shift in (0.5, 0.0) if inputs == "uniform" else (0.5,):

@@ -86,10 +86,14 @@ class Reader:
         else:
             gain = np.ones_like(threshold) if whole else node.r
         current = self._current(name, node, gain, pull)
+        begins = _begins(node)
         common: dict[str, Any] = {
             "threshold": _first(threshold), "reset": reset, "reset_potential": _first(rest),
         }  # fmt: skip
-        neuron = IF(**common) if tau is None else LIF(tau, decay_input=not whole, **common)
+        if tau is None:
+            neuron: nn.Module = IF(**common, initial_potential=begins)
+        else:
+            neuron = LIF(tau, decay_input=not whole, **common)
         return [neuron] if current.is_trivial() else [current, neuron]
 
     def _potentials(self, name: str, node: Any, reset: Reset) -> tuple[Array, Array, Array]:
@@ -142,6 +146,12 @@ class Reader:
             raise InputError(f"{field} of {_named(name)}", got=_first(value), wanted=wanted,
                              do="give a smaller dt")  # fmt: skip
         return steps
+
+
+def _begins(node: Any) -> float | None:
+    """V before the first step, where `write_nir` noted one."""
+    noted = (node.metadata or {}).get("v0")
+    return None if noted is None else float(noted)
 
 
 def check_kind(name: str, kind: str) -> None:

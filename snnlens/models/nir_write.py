@@ -19,6 +19,13 @@ from snnlens.neuron.layers import IF, LIF, PLIF, Neuron
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 KNOWN = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.Flatten, IF, LIF, PLIF)
+NOTE = (  # what another reader does differently, in the metadata of the graph
+    "Neurons reset by subtraction (v = v - v_threshold), begin at v0 and fire at v >= v_threshold: "
+    "see the metadata of their nodes, which snnlens reads. NIR has no words for it. A reader that "
+    "does not look there sets v to v_reset = 0 after a spike, which loses what was above the "
+    "threshold; begins at 0, which delays spikes by up to v0; and some fire at v > v_threshold "
+    "only, which moves ties. Of a converted network the output is the mean over time."
+)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -62,7 +69,9 @@ class Writer:
             shapes[node.name] = (before, _shape_after(graph, node, before))
             nodes[node.name] = self._node(graph, node, before)
         try:
-            return self.nir.NIRGraph(nodes, list(graph.edges), metadata={"dt": self.dt})
+            noted = any((n.metadata or {}).get("reset") == "soft" for n in nodes.values())
+            said = {"dt": self.dt} | ({"note": NOTE} if noted else {})
+            return self.nir.NIRGraph(nodes, list(graph.edges), metadata=said)
         except ValueError as error:
             reason = " ".join(str(error).split())
             wanted = "one whose shapes NIR can follow"
@@ -105,14 +114,17 @@ class Writer:
         return getattr(self.nir, kind)(**said, metadata=self._note(name, neuron))
 
     def _note(self, name: str, neuron: Neuron) -> dict[str, str]:
-        if neuron.rule.reset == "hard":
+        """What NIR cannot say of a neuron, as metadata of its node."""
+        first = neuron.rule.initial_potential
+        if neuron.rule.reset == "hard" and first is None:
             return {}
         if not self.soft_reset:
             raise InputError(
                 f"reset of layer {name}", got="soft", wanted="hard: NIR has no other",
                 do="pass soft_reset=True for a note that only read_nir heeds",
             )  # fmt: skip
-        return {"reset": "soft"}
+        begins = {} if first is None else {"v0": repr(first)}
+        return {"reset": neuron.rule.reset, "fires": "v >= v_threshold"} | begins
 
     def _current(self, name: str, current: Current, shape: Shape) -> Any:
         """A filter is LI or I, a gain alone is Scale."""

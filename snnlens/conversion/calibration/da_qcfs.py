@@ -8,13 +8,13 @@ at T. For each layer in order, over batch and space, with alpha = .99 and both a
     psi <- alpha psi + (1 - alpha) mean(x_B - x_A)      then y_A with this psi
     phi <- alpha phi + (1 - alpha) mean(y_B - y_A)      then the next layer, each with its own y
 
-The fixed point of psi is the mean error of the input. That of phi is e / (1 + E[q]), with e the mean
+The fixed point of psi is the mean error of the input. That of phi is e / (1 + E[q]), e the mean
 output error at phi = 0 and q the output in units of theta + phi: it takes away the share
-E[q] / (1 + E[q]) of e, a tenth of it in a sparse channel. `variant="zero-mean"` tracks e and E[q] and
-takes phi = e / E[q], whose mean output error is 0.
+E[q] / (1 + E[q]) of e, a tenth of it in a sparse channel. `variant="zero-mean"` tracks e and E[q]
+and takes phi = e / E[q], whose mean output error is 0.
 
-Source: Hao et al. 2025 (ICML), Section 4.3, in the words of secondary notes, and the authors' code
-(alpha, order); the code leaves fully connected layers out, here `dense=False` does. The fixed points
+Source: Hao et al. 2025 (ICML), in the words of secondary notes, and the authors' code (alpha,
+order); the code leaves fully connected layers out, here `dense=False` does. The fixed points
 and the variant are ours.
 """
 
@@ -30,6 +30,7 @@ from snnlens.conversion.clipping import inputs_of
 from snnlens.conversion.convert import Converted
 from snnlens.conversion.layers import ParallelLayer
 from snnlens.conversion.prepare import Prepared, prepare
+from snnlens.conversion.watching import passed
 from snnlens.errors import InputError
 
 ALPHA = 0.99
@@ -57,7 +58,9 @@ def calibrate(
         dense: calibrate layers whose input is [B, features] too.
     """
     if net.method != "parallel":
-        raise InputError("the network", got=net.method, wanted="parallel: DA-QCFS is defined for it")
+        raise InputError(
+            "the network", got=net.method, wanted="parallel: DA-QCFS is defined for it"
+        )
     if not 0 < alpha < 1:
         raise InputError("alpha", got=alpha, wanted="above 0 and below 1")
     if variant not in ("published", "zero-mean"):
@@ -76,8 +79,6 @@ def calibrate(
 
 def _batch(net: Converted, prepared: Prepared, tasks: list[_Task], x: Tensor) -> None:
     """The reference's pass, then the quantised one, whose layers correct themselves in order."""
-    from snnlens.conversion.anatomy import passed
-
     reference = passed(prepared.network, prepared, x)
     handles = []
     for task in tasks:
