@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from snnlens.api import record as record
     from snnlens.api import run as run
     from snnlens.api import watch as watch
+    from snnlens.conversion import QCFS as QCFS
+    from snnlens.conversion import convert as convert
     from snnlens.errors import InputError as InputError
     from snnlens.errors import NothingToRecord as NothingToRecord
     from snnlens.errors import SnnlensError as SnnlensError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "snnlens.api": ("record", "watch", "checkup", "audit", "run", "analyse", "load"),
+    "snnlens.conversion": ("QCFS", "convert"),
     "snnlens.models.resnet": ("resnet",),
     "snnlens.neuron.layers": ("IF", "LIF", "PLIF"),
     "snnlens.neuron.surrogate": (
@@ -41,13 +44,16 @@ _HOME = {
     "snnlens.errors": ("InputError", "NothingToRecord", "SnnlensError"),
     "snnlens.sites": ("Site",),
 }  # fmt: skip
+_FOLDERS = ("conversion",)  # with more functions than the ones above
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
-__all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605 - a list it is
+__all__ = sorted([*_WHERE, *_FOLDERS, "__version__"])  # noqa: PLE0605 - a list it is
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("snnlens.provenance").snnlens_version()
+    if name in _FOLDERS:
+        return import_module(f"snnlens.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'snnlens' has no attribute {name!r}")
     value = getattr(import_module(_WHERE[name]), name)

@@ -1,7 +1,8 @@
 """ReLU to clip: the threshold of each channel, from what the activations were given.
 
 The authors take the running maximum over the training set; a quantile forgives single outliers.
-A channel that is never positive has no threshold of its own: it gets `LEAST_THETA`.
+A channel that is never positive has no threshold of its own: it gets the median of its layer's
+others (the authors' code gives it 1e-3, which would clip whatever it gives later).
 
 Source: Hao et al. 2025 (ICML), the first stage of the training-free pipeline; the quantile after
 Rueckauer et al. 2017 (Frontiers in Neuroscience 11).
@@ -18,7 +19,7 @@ from torch import Tensor
 from snnlens.conversion.prepare import Prepared
 from snnlens.errors import InputError
 
-LEAST_THETA = 1e-3  # of a channel that is never positive, as in the authors' code
+LEAST_THETA = 1e-3  # where no channel of a layer is positive, and the least of any
 BINS = 4096  # of the histogram that a quantile is read from: exact to 1/4096 of the maximum
 
 
@@ -64,7 +65,7 @@ def thresholds(
     axes = _look(prepared, names, shown, maximum)
     if quantile is not None and quantile < 1:
         highest = _quantiles(prepared, names, shown, highest, quantile)
-    return {name: _column(highest[name].clamp(min=LEAST_THETA), axes[name]) for name in names}
+    return {name: _column(_alive(highest[name]), axes[name]) for name in names}
 
 
 def _quantiles(
@@ -113,6 +114,18 @@ def _look(
         for handle in handles:
             handle.remove()
     return axes
+
+
+def _alive(theta: Tensor) -> Tensor:
+    """Thresholds above 0; of a channel that was never positive the median of the others.
+
+    >>> _alive(torch.tensor([-1.0, 2.0, 4.0, 3.0])).tolist()
+    [3.0, 2.0, 4.0, 3.0]
+    """
+    live = theta[theta > 0]
+    least = theta.new_tensor(LEAST_THETA)
+    guess = live.median() if len(live) else least
+    return torch.where(theta > 0, theta, guess).clamp(min=LEAST_THETA)
 
 
 def _channels(z: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from snnlens.conversion import clipping
 from snnlens.conversion.activations import LEAST, QCFS
 from snnlens.conversion.known import FUNCTIONS
-from snnlens.conversion.layers import LAYERS, ParallelLayer, Spiking
+from snnlens.conversion.layers import LAYERS, ParallelLayer, Spiking, Stepped
 from snnlens.conversion.prepare import Prepared, prepare, refuse
 from snnlens.errors import InputError
 
@@ -57,8 +57,9 @@ class Converted(nn.Module):
     @time_steps.setter
     def time_steps(self, steps: int) -> None:
         check_steps(steps)
-        for layer in self.layers.values():
-            layer.time_steps = steps
+        for layer in self.network.modules():
+            if isinstance(layer, Spiking | Stepped):
+                layer.time_steps = steps
 
     @property
     def sum_first(self) -> bool:
@@ -176,7 +177,9 @@ def convert(
     for name in prepared.activations:
         network.set_submodule(name, LAYERS[method](chosen[name], time_steps))
         coverage.loc[coverage["module"] == name, "by"] = LAYERS[method].__name__
-    return Converted(prepared, network, method, coverage)
+    made = Converted(prepared, network, method, coverage)
+    made.time_steps = time_steps
+    return made
 
 
 def requantised(prepared: Prepared, thresholds: dict[str, Tensor], levels: int) -> nn.Module:

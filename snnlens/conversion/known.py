@@ -11,8 +11,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from snnlens.conversion.activations import QCFS
-from snnlens.neuron.layers import Neuron
-from snnlens.neuron.parallel import ParallelIF
+from snnlens.conversion.layers import Stepped
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def judge_module(module: nn.Module) -> Verdict:
     """What becomes of a module."""
     if isinstance(module, (*RELUS, QCFS)):
         return REPLACED
-    if isinstance(module, Neuron | ParallelIF):
+    if isinstance(module, Stepped):
         return SPIKING
     if isinstance(module, MAX_POOLS):
         return MAX
@@ -93,7 +92,7 @@ def judge_module(module: nn.Module) -> Verdict:
 
 def is_leaf(module: nn.Module) -> bool:
     """Whether a module computes by itself."""
-    return isinstance(module, QCFS | Neuron | ParallelIF) or not any(module.children())
+    return isinstance(module, QCFS | Stepped) or not any(module.children())
 
 
 def is_sum(node: fx.Node) -> bool:
@@ -122,7 +121,8 @@ def tensors(node: fx.Node) -> tuple[fx.Node, ...]:
 def type_of(gm: fx.GraphModule, node: fx.Node) -> str:
     """What to call a node's kind: the class of its module or the name of its function."""
     if node.op == "call_module":
-        return type(gm.get_submodule(str(node.target))).__name__
+        module = gm.get_submodule(str(node.target))
+        return type(module.layer if isinstance(module, Stepped) else module).__name__
     return str(getattr(node.target, "__name__", node.target)).removeprefix("boolean_dispatch")
 
 

@@ -134,6 +134,19 @@ class ParallelLayer(Spiking):
         return self.neuron.forward(steps)
 
 
+class Stepped(nn.Module):
+    """A spiking layer that was in the ANN already, shown its steps: [T B, ...] as [T, B, ...]."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.time_steps = layer, 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer makes of each step, folded again."""
+        out: Tensor = self.layer(x.unflatten(0, (self.time_steps, -1)))
+        return out.flatten(0, 1)
+
+
 LAYERS: dict[str, type[SequentialLayer] | type[ParallelLayer]] = {
     "sequential": SequentialLayer, "parallel": ParallelLayer,
 }  # fmt: skip

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from snnlens.conversion import fold, known
 from snnlens.conversion.activations import QCFS
 from snnlens.conversion.known import Verdict
+from snnlens.conversion.layers import Stepped
 from snnlens.errors import InputError
 from snnlens.neuron.layers import Neuron
 from snnlens.neuron.parallel import ParallelIF
@@ -80,6 +81,9 @@ def prepare(ann: nn.Module, *, pool: str = "as given", folded: bool = True) -> P
     if pool not in ("as given", "average"):
         raise InputError("pool", got=pool, wanted="as given or average")
     network = copy.deepcopy(ann).eval().requires_grad_(False)
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Neuron | ParallelIF):
+            network.set_submodule(name, Stepped(module))
     traced, reason = _traced(network)
     rows = _Rows()
     if traced is None:
@@ -114,7 +118,7 @@ class _Tracer(fx.Tracer):
     """Spiking layers and QCFS stay whole, as the layers of torch do."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        own = isinstance(m, QCFS | Neuron | ParallelIF)
+        own = isinstance(m, QCFS | Stepped)
         return own or super().is_leaf_module(m, module_qualified_name)
 
 

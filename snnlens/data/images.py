@@ -24,7 +24,8 @@ class Images:
     'digits (scikit-learn), 2 images at 8 px'
     """
 
-    # float32 [samples, 3, image_size, image_size], (pixel - mean) / std; of event data counts,
+    # float32 [samples, channels, image_size, image_size] (3 channels; 1 of mnist),
+    # (pixel - mean) / std; of event data counts,
     # time first: [T, samples, 2, height, width]
     x: Tensor = field(repr=False)
     y: Tensor = field(repr=False)  # int64 [samples], in [0, classes)
@@ -160,7 +161,7 @@ def _resized(x: Tensor, image_size: int | None) -> Tensor:
 
 
 def _normalised(x: Tensor, source: Source) -> Tensor:
-    mean, std = (torch.tensor(c).view(1, 3, 1, 1) for c in (source.mean, source.std))
+    mean, std = (torch.tensor(c).view(1, -1, 1, 1) for c in (source.mean, source.std))
     return (x - mean) / std
 
 

@@ -51,7 +51,8 @@ class Source:
     """A data set as its reader hands it over: all labels now, pixels only for the images asked for.
 
     `labels` is int64 [images], each in [0, classes). `pixels(indices)` returns float32
-    [len(indices), 3, height, width], before normalisation; photographs are in [0, 1].
+    [len(indices), channels, height, width] (3; 1 of mnist), before normalisation; photographs
+    are in [0, 1].
     `mean` and `std` are per channel, in the unit of `pixels`. Where `frames` is true, it returns
     counts of events [T, len(indices), 2, height, width], which stay as they are.
 

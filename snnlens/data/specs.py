@@ -17,7 +17,7 @@ def kinds() -> list[str]:
     """Return the kinds of data: the file names in `readers/`, sorted; nothing is imported.
 
     >>> kinds()
-    ['cifar10', 'cifar10dvs', 'digits', 'dvsgesture', 'events', 'imagefolder', 'ncaltech101', ...]
+    ['cifar10', 'cifar10dvs', 'digits', 'dvsgesture', 'events', 'imagefolder', 'mnist', ...]
     """
     names = (module.name for module in pkgutil.iter_modules(readers.__path__))
     return sorted(name for name in names if not name.startswith("_"))

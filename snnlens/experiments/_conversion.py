@@ -59,9 +59,13 @@ def run(params: Params, progress: Progress | None = None) -> Record:
         for name in dict.fromkeys(n for p in parts for n in p)
     }
     return replace(
-        record.empty(), tables=tables, schemas=dict.fromkeys(tables, PLAIN), networks=networks,
+        record.empty(),
+        sites=_sites(tables["conversion_layers"]),
+        tables=tables,
+        schemas=dict.fromkeys(tables, PLAIN),
+        networks=networks,
         provenance=_provenance(params, both),
-    )  # fmt: skip
+    )
 
 
 class Subject:
@@ -180,6 +184,17 @@ def _provenance(params: Params, both: tuple[Set, Set]) -> dict[str, Any]:
         "data": both[1].description,
         "data_fingerprint": sets.digest(both),
     }
+
+
+def _sites(layers: pd.DataFrame) -> pd.DataFrame:
+    """A site per spiking layer, under the name that its activation has in the ANN."""
+    first = layers.drop_duplicates(["network", "layer"])
+    rows = first[["network", "order", "threshold"]].assign(
+        site=first["layer"], module=first["layer"], reads="output", role="neuron", signal="spike",
+        block_kind="", forward_calls=1, gradient_calls=0, leak=1.0, gain=1.0,
+    )  # fmt: skip
+    whole = record.empty().sites
+    return rows.reindex(columns=whole.columns).astype(whole.dtypes).reset_index(drop=True)
 
 
 def _named(table: pd.DataFrame, network: str) -> pd.DataFrame:

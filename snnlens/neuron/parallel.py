@@ -11,15 +11,19 @@ L levels and the parallel network at T = L are equal; where both take their sums
 same product of weights, they are equal to the bit, since they share this function.
 
 The paper writes it as matrices over time (row x = 1 .. T): Lambda_pre = 1/T everywhere, Lambda_post
-lower triangular with T / (x (T - x + 1)), their product Lambda_pc with 1 / (T - x + 1) in row x, and
-s_x = [(Lambda_pc I)_x + psi / (T - x + 1) >= theta].
+lower triangular with T / (x (T - x + 1)), their product Lambda_pc with 1 / (T - x + 1) in row x,
+and s_x = [(Lambda_pc I)_x + psi / (T - x + 1) >= theta].
 
 A tie is S / theta + psi / theta at a whole number: common behind average pooling and identity
-shortcuts, where sums of spikes lie on a lattice. Which side rounding takes it to would depend on the
-order of operations; here a quotient within `tie` (relative) below a whole number is that number.
+shortcuts, where sums of spikes lie on a lattice. Which side rounding takes it to would depend on
+the order of operations; here a quotient within `tie` (relative) below a whole number is that
+number.
 
-Source: Hao et al. 2025 (Faster and Stronger, ICML), Section 4; the closed form and the ties are ours.
-The authors' code puts the spikes first instead of last; the counts are the same.
+Source: Hao et al. 2025 (Faster and Stronger, ICML), Section 4; the closed form and the ties are
+ours. The authors' code puts the spikes first instead of last; the counts are the same.
+
+float32 on a CPU runs in kernels/parallel.c, with the same bits; what may be asked for a gradient,
+and everything else, in PyTorch.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from torch import Tensor, nn
 
 from snnlens.errors import InputError
 from snnlens.neuron.equations import state_dtype
+from snnlens.neuron.kernels import parallel as kernel
 
 ROUNDINGS = 16  # machine epsilons within which a quotient is a tie
 PART = 16  # steps that are added one after the other
@@ -48,9 +53,7 @@ def tie(dtype: torch.dtype) -> float:
     return ROUNDINGS * torch.finfo(state_dtype(dtype)).eps
 
 
-def count(
-    total: Tensor, threshold: Tensor | float, time_steps: int, shift: float = 0.5
-) -> Tensor:
+def count(total: Tensor, threshold: Tensor | float, time_steps: int, shift: float = 0.5) -> Tensor:
     r"""k = clip(floor(S / theta + psi / theta), 0, T): the spikes of T steps.
 
     The gradient takes floor for the identity (straight through): dk/dS = 1 / theta inside of the
@@ -71,7 +74,12 @@ def count(
     [0.0, 0.0, 1.0, 2.0, 4.0]
     """
     _check_steps(time_steps)
+    _check_floating("the total current", total)
     total = total.to(state_dtype(total.dtype))
+    if not _is_differentiated(total, threshold):
+        fast = kernel.count(total, threshold, time_steps, _constants(total, shift))
+        if fast is not None:
+            return fast
     above = (total / threshold + shift) * (1 + tie(total.dtype))
     return torch.clamp(_Floor.apply(above), 0, time_steps)  # type: ignore[no-untyped-call]
 
@@ -91,6 +99,10 @@ def train(counts: Tensor, time_steps: int) -> Tensor:
     >>> train(torch.tensor([0.0, 1.0, 3.0]), 3).T.tolist()
     [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
     """
+    _check_steps(time_steps)
+    fast = kernel.train(counts, time_steps)
+    if fast is not None:
+        return fast
     steps = torch.arange(1, time_steps + 1, device=counts.device, dtype=counts.dtype)
     steps = steps.reshape(-1, *[1] * counts.dim())
     return (steps > time_steps - counts).to(counts.dtype)
@@ -104,6 +116,7 @@ def rows(total: Tensor, threshold: Tensor | float, time_steps: int, shift: float
     >>> rows(torch.tensor([1.6]), 1.0, 3).flatten().tolist()
     [0.0, 1.0, 1.0]
     """
+    _check_steps(time_steps)
     d = 1 / _remaining(time_steps, total)
     d = d.reshape(-1, *[1] * total.dim())
     return (d * total + d * (shift * threshold) >= threshold).to(total.dtype)
@@ -116,7 +129,7 @@ def matrix(currents: Tensor, threshold: Tensor | float, shift: float = 0.5) -> T
     [0.0, 1.0, 1.0]
     """
     steps = len(currents)
-    charged = torch.tensordot(charge_matrix(steps, currents), currents, 1)
+    charged: Tensor = torch.tensordot(charge_matrix(steps, currents), currents, 1)
     shifts = (shift / _remaining(steps, currents)).reshape(-1, *[1] * (currents.dim() - 1))
     return (charged + shifts * threshold >= threshold).to(currents.dtype)
 
@@ -127,6 +140,7 @@ def search(total: Tensor, threshold: Tensor | float, time_steps: int, shift: flo
     >>> search(torch.tensor([1.6, -2.0, 9.0]), 1.0, 3).tolist()
     [2.0, 0.0, 3.0]
     """
+    _check_steps(time_steps)
     low, high = torch.zeros_like(total), torch.full_like(total, float(time_steps))
     for _ in range(math.ceil(math.log2(time_steps + 1))):
         middle = torch.ceil((low + high) / 2)
@@ -190,15 +204,20 @@ class ParallelIF(nn.Module):
         self.threshold: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Spikes [T, ...], zeros and ones in the dtype of x."""
-        return train(self.counts(x), len(x)).to(x.dtype)
+        """Spikes [T, ...], zeros and ones in the dtype of x; no gradient flows through them."""
+        _check_input(x)
+        fast = kernel.spikes(x, self.threshold.to(x.dtype), _constants(x, self.shift))
+        return train(self.counts(x), len(x)).to(x.dtype) if fast is None else fast
 
     def counts(self, x: Tensor) -> Tensor:
         """Spikes of each neuron [...] from currents [T, ...]."""
-        if x.dim() == 0 or len(x) == 0:
-            wanted = "[T, ...] with T of at least 1"
-            raise InputError("the input of a neuron", got=tuple(x.shape), wanted=wanted)
-        return count(added(x), self.threshold.to(x.dtype), len(x), self.shift)
+        _check_input(x)
+        threshold = self.threshold.to(x.dtype)
+        if not _is_differentiated(x, threshold):
+            fast = kernel.counts(x, threshold, _constants(x, self.shift))
+            if fast is not None:
+                return fast
+        return count(added(x), threshold, len(x), self.shift)
 
     def extra_repr(self) -> str:
         """The thresholds in a line."""
@@ -224,11 +243,11 @@ class _Floor(torch.autograd.Function):
     """floor forward, the identity backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_: Any, x: Tensor) -> Tensor:
         return torch.floor(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(_: Any, grad: Tensor) -> Tensor:
         return grad
 
 
@@ -247,3 +266,24 @@ def _remaining(time_steps: int, like: Tensor) -> Tensor:
 def _check_steps(time_steps: int) -> None:
     if time_steps < 1:
         raise InputError("time_steps", got=time_steps, wanted="at least 1")
+
+
+def _check_floating(what: str, x: Tensor) -> None:
+    if not x.is_floating_point():
+        raise InputError(what, got=x.dtype, wanted="of a floating dtype")
+
+
+def _check_input(x: Tensor) -> None:
+    _check_floating("the input of a neuron", x)
+    if x.dim() == 0 or len(x) == 0:
+        wanted = "[T, ...] with T of at least 1"
+        raise InputError("the input of a neuron", got=tuple(x.shape), wanted=wanted)
+
+
+def _is_differentiated(*given: Tensor | float) -> bool:
+    """Whether somebody may ask for a gradient."""
+    return torch.is_grad_enabled() and any(isinstance(g, Tensor) and g.requires_grad for g in given)
+
+
+def _constants(x: Tensor, shift: float) -> kernel.Constants:
+    return kernel.Constants(shift, 1 + tie(x.dtype), PART)

@@ -19,7 +19,7 @@ from snnlens.experiments._params import NetworkParams, SubjectParams
 from snnlens.experiments._training import TrainingParams
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
-from tests.unit.runs import OF_A_MODEL, TRAINS, answered, made
+from tests.unit.runs import CONVERTS, OF_A_MODEL, TRAINS, answered, made
 
 QUESTIONS = list(registry.listing("experiments"))
 ANALYSES = list(registry.listing("analysis"))
@@ -31,7 +31,11 @@ RANGES = {"1": "input and state", "2": "spikes", "3": "gradients", "4": "blocks 
 
 BASES: dict[str, type[pydantic.BaseModel]] = {
     **dict.fromkeys(OF_A_MODEL, SubjectParams), **dict.fromkeys(TRAINS, TrainingParams),
+    **dict.fromkeys(CONVERTS, pydantic.BaseModel),
 }  # fmt: skip
+
+
+SOURCES = {"audit": "", "conversion": "Hao et al. 20"}  # of claims; the rest is the SEW paper's
 
 
 def check(name: str) -> type[Check]:
@@ -43,7 +47,7 @@ def check(name: str) -> type[Check]:
 
 def test_a_question_and_its_analysis_have_one_name() -> None:
     assert QUESTIONS == [
-        "audit", "checkup", "degradation", "gradients", "identity", "rates", "train",
+        "audit", "checkup", "conversion", "degradation", "gradients", "identity", "rates", "train",
     ]  # fmt: skip
     assert set(QUESTIONS) <= set(ANALYSES)
 
@@ -120,9 +124,9 @@ def test_claims_are_whole(name: str) -> None:
     assert len({c.id for c in claims}) == len(claims)
     assert claims or name in {"checkup", "train"}  # which repeat nobody's claim
     for claim in claims:
-        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", claim.id)
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id)
         assert claim.statement.endswith(".")
-        assert "Fang et al. 2021" in claim.source or name == "audit"
+        assert SOURCES.get(name, "Fang et al. 2021") in claim.source
         assert claim.bound
         assert claim.verdict in {"holds", "fails", "not-testable"}
         assert (claim.measured is None) == (claim.verdict == "not-testable")

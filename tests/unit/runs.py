@@ -28,6 +28,12 @@ TRAINS: dict[str, dict[str, Any]] = {
     "train": TRAINING | {"model": "sew_resnet8"},
     "degradation": TRAINING | {"depth": (8, 14), "seeds": 2, "epochs": 1},
 }
+CONVERTS: dict[str, dict[str, Any]] = {
+    "conversion": {
+        "depth": (2, 3), "width": 16, "seeds": 2, "epochs": 2, "time_steps": (1, 2, 4),
+        "threads": 1, "samples": 60,
+    },
+}  # fmt: skip
 DEPTH_18: dict[str, Any] = {
     "depth": 18, "image_size": 32, "batch": 4, "time_steps": 2, "threads": 1, "seed": 3,
 }  # fmt: skip
@@ -42,9 +48,9 @@ FOLDERS = tempfile.TemporaryDirectory(prefix="snnlens-tests-")  # gone when the 
 def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record:
     """The Record of a run; equal calls share one."""
     chosen: dict[str, Any] = globals()["SUBJECT" if question in OF_A_MODEL else base]
-    if question in TRAINS:
+    if question in TRAINS | CONVERTS:
         points = tempfile.mkdtemp(prefix="points-", dir=FOLDERS.name)
-        chosen = TRAINS[question] | {"points": points}
+        chosen = (TRAINS | CONVERTS)[question] | {"points": points}
     return api.run(question, **(chosen | dict(options)))
 
 

@@ -23,7 +23,7 @@ from tests.unit.runs import TINY, answered, made, saved
 
 QUESTIONS = ["gradients", "identity", "rates"]
 
-LISTED = "audit, checkup, degradation, gradients, identity, rates, train"
+LISTED = "audit, checkup, conversion, degradation, gradients, identity, rates, train"
 
 
 @pytest.fixture(scope="module")

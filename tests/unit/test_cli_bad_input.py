@@ -79,8 +79,8 @@ def refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -
         ("--device cuda:99", ("device must be one of this machine's; got 'cuda:99'; give --device "
          "cpu")),
         ("--fail-on bad", "--fail-on must be never, note, warning or error; got 'bad'"),
-        ("--data mnist", ("data must be cifar10:PATH, digits, imagefolder:PATH or random; got "
-         "'mnist'; give --data digits")),
+        ("--data svhn", ("data must be cifar10:PATH, digits, imagefolder:PATH, mnist:PATH or "
+         "random; got 'svhn'; give --data digits")),
         ("--data digits:x", "data must be digits; got 'digits:x'; digits takes no path"),
         ("--data imagefolder", (f"data must be imagefolder:PATH; got 'imagefolder'; give "
          f"{PHOTOGRAPHS}")),

@@ -14,7 +14,7 @@ Factory = Callable[[], nn.Module]
 
 
 class Branches(nn.Module):
-    """A residual sum, a concatenation, an average pool, a functional ReLU, a ReLU that is reused."""
+    """A residual sum that works in place, a concatenation, an average pool, a view."""
 
     def __init__(self, act: Factory = nn.ReLU) -> None:
         super().__init__()

@@ -169,11 +169,12 @@ def test_decompose_refuses_another_network() -> None:
 def _captured(network: nn.Module, names: tuple[str, ...], x: Tensor) -> dict[str, tuple]:  # type: ignore[type-arg]
     found, handles = {}, []
     for name in names:
-        handles.append(network.get_submodule(name).register_forward_hook(
+        handle = network.get_submodule(name).register_forward_hook(
             lambda _, given, out, name=name: found.update(
                 {name: (given[0].detach().numpy(), out.detach().numpy())}
             )
-        ))  # fmt: skip
+        )
+        handles.append(handle)
     network(x)
     for handle in handles:
         handle.remove()

@@ -31,7 +31,9 @@ def test_the_maximum_of_each_channel() -> None:
     found = thresholds(prepared, prepared.activations, [(b, None) for b in batches])
     for name, z in _given(prepare(ann), torch.cat(batches)).items():
         assert found[name].shape == (len(z), 1, 1)
-        assert np.array_equal(found[name].flatten().numpy(), np.maximum(z.max(1), LEAST_THETA))
+        top = z.max(1)
+        assert (top > 0).all()
+        assert np.array_equal(found[name].flatten().numpy(), np.maximum(top, LEAST_THETA))
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.99, 1.0])
@@ -47,13 +49,13 @@ def test_a_quantile(quantile: float) -> None:
             )  # the bin's upper edge
 
 
-def test_a_dead_channel_gets_the_least() -> None:
-    ann = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
-    ann[0].weight.data = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    ann[0].bias.data.zero_()
-    prepared = prepare(ann)
-    found = thresholds(prepared, prepared.activations, [torch.rand(9, 2)], quantile=0.9)
-    assert found["1"][1].item() == pytest.approx(LEAST_THETA)
+def test_a_dead_channel_gets_the_median_of_the_others() -> None:
+    ann = nn.Sequential(nn.Linear(1, 4, bias=False), nn.ReLU())
+    ann[0].weight.data = torch.tensor([[1.0], [-1.0], [2.0], [5.0]])
+    prepared, x = prepare(ann), torch.linspace(0, 1, 9)[:, None]
+    assert thresholds(prepared, prepared.activations, [x])["1"].tolist() == [1.0, 2.0, 2.0, 5.0]
+    nothing = thresholds(prepared, prepared.activations, [-x[:1]])["1"]
+    assert nothing.tolist() == pytest.approx([LEAST_THETA] * 4)
 
 
 def test_bad_quantile() -> None:

@@ -53,7 +53,7 @@ def test_sum_first_has_the_bits_of_the_ann() -> None:
 
 
 class Lattice(nn.Module):
-    """An average pool and an identity shortcut straight before neurons of one theta: ties abound."""
+    """An average pool and an identity shortcut straight before neurons of one theta."""
 
     def __init__(self, theta: float, levels: int) -> None:
         super().__init__()
@@ -111,8 +111,8 @@ def test_a_relu_network_needs_data() -> None:
     with pytest.raises(InputError) as error:
         convert(ann)
     assert str(error.value) == (
-        "thresholds must be one per activation: a ReLU has none of its own; got 'none for act and 2 "
-        "others'; give data=batches (the training set), or train with QCFS"
+        "thresholds must be one per activation: a ReLU has none of its own; got 'none for act and "
+        "2 others'; give data=batches (the training set), or train with QCFS"
     )
     assert (convert(ann, time_steps=512, data=[x])(x) - ann(x)).abs().max() < 0.02  # ~ theta / 2T
 
@@ -227,3 +227,15 @@ def _means(net, x: Tensor) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
     for handle in handles:
         handle.remove()
     return found
+
+
+def test_a_spiking_layer_that_is_there_sees_steps_not_samples() -> None:
+    """Each sample alone gives what it gives in the batch, at every T."""
+    torch.manual_seed(0)
+    ann = nn.Sequential(nn.Linear(4, 6), QCFS(4, 1.0), nn.Linear(6, 6), IF(0.2), nn.Linear(6, 2))
+    x = torch.rand(7, 4)
+    for method in ("parallel", "sequential"):
+        net = convert(ann, method, 5, partial=True)  # type: ignore[arg-type]
+        alone = torch.cat([net(one[None]) for one in x])
+        assert torch.allclose(alone, net(x), rtol=0, atol=1e-6)
+        assert net(x).std() > 0

@@ -1,4 +1,4 @@
-"""A converted network written as NIR and read back: the same steps; others are told what differs."""
+"""A converted network written as NIR and read back: the same steps; what others do is noted."""
 
 from __future__ import annotations
 
@@ -70,9 +70,10 @@ def test_another_reader_loses_spikes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda a: convert(a, "parallel"),
-     "the neurons of a NIR graph must be sequential: a parallel neuron is no differential equation; "
-     "got 'parallel'; convert with method=\"sequential\""),
+    (lambda a: convert(a, "parallel"), (
+        "the neurons of a NIR graph must be sequential: a parallel neuron is no differential "
+        "equation; got 'parallel'; convert with method=\"sequential\""
+    )),
     (lambda a: convert(a, "sequential", folded=False),
      "layer 1 must be one that NIR has; got 'BatchNorm1d'; convert with BatchNorms folded"),
 ])  # fmt: skip

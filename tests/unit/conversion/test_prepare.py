@@ -84,8 +84,8 @@ def test_all_that_is_refused_is_named_at_once() -> None:
         refuse(prepare(ann))
     assert str(error.value) == (
         "the layers of the network must be linear, pooling, ReLU or QCFS; got "
-        "'1 (GELU), 2 (LayerNorm), 4 (Softmax)'; replace them and train again, or leave them analog "
-        "with partial=True (--partial)"
+        "'1 (GELU), 2 (LayerNorm), 4 (Softmax)'; replace them and train again, or leave them "
+        "analog with partial=True (--partial)"
     )
 
 

@@ -213,7 +213,7 @@ def test_what_wants_images_gets_none_of_events(folder: Path) -> None:
     with pytest.raises(InputError) as caught:
         specs.check(f"nmnist:{folder}", 34)
     assert str(caught.value) == (
-        "data must be cifar10:PATH, digits, imagefolder:PATH or random; got 'nmnist'; "
+        "data must be cifar10:PATH, digits, imagefolder:PATH, mnist:PATH or random; got 'nmnist'; "
         "give --data digits"
     )
 
@@ -252,8 +252,8 @@ def test_the_hundred_recordings(data_root: Path) -> None:
 
 
 def test_an_unknown_kind_hears_of_all(tmp_path: Path) -> None:
-    assert refusal("mnist") == (
+    assert refusal("svhn") == (
         "data must be cifar10:PATH, cifar10dvs:PATH, digits, dvsgesture:PATH, events:PATH, "
-        "imagefolder:PATH, ncaltech101:PATH, nmnist:PATH or random; "
-        "got 'mnist'; give --data digits"
+        "imagefolder:PATH, mnist:PATH, ncaltech101:PATH, nmnist:PATH or random; "
+        "got 'svhn'; give --data digits"
     )

@@ -267,6 +267,6 @@ def test_what_wants_images_gets_none_of_events(kind: str, tmp_path: Path) -> Non
     with pytest.raises(InputError) as caught:
         specs.check(f"{kind}:{tmp_path}", 128)
     assert str(caught.value) == (
-        f"data must be cifar10:PATH, digits, imagefolder:PATH or random; got '{kind}'; "
+        f"data must be cifar10:PATH, digits, imagefolder:PATH, mnist:PATH or random; got '{kind}'; "
         "give --data digits"
     )

@@ -51,11 +51,11 @@ def test_parse_expands_the_home_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("spec", "kind"),
-    [("mnist", "mnist"), ("", ""), ("Digits", "Digits"), ("mnist:/x", "mnist"), ("_npz", "_npz")],
+    [("svhn", "svhn"), ("", ""), ("Digits", "Digits"), ("svhn:/x", "svhn"), ("_npz", "_npz")],
 )
 def test_unknown_kind(spec: str, kind: str) -> None:
     assert refusal(spec) == (
-        "data must be cifar10:PATH, digits, imagefolder:PATH or random; "
+        "data must be cifar10:PATH, digits, imagefolder:PATH, mnist:PATH or random; "
         f"got {kind!r}; give --data digits"
     )
 

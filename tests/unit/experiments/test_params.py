@@ -46,8 +46,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
      "image_size must be from 4 to 4096 pixels in the cifar layout; got 3"),
     ({"batch": 1, "image_size": 32}, ("batch must be at least 2 at 32 px; got 1; BatchNorm in the "
                                      "last stage needs more than one sample per channel")),
-    ({"data": "mnist"}, ("data must be cifar10:PATH, digits, imagefolder:PATH or random; got "
-                        "'mnist'; give --data digits")),
+    ({"data": "svhn"}, ("data must be cifar10:PATH, digits, imagefolder:PATH, mnist:PATH or "
+                       "random; got 'svhn'; give --data digits")),
 ]  # fmt: skip
 
 
