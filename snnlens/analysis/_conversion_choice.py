@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
@@ -56,7 +55,11 @@ def curves(steps: Iterable[int], levels: int | None, most: int = CURVES) -> list
 
 
 def pairs(record: Record, table: pd.DataFrame) -> pd.DataFrame:
-    """Activation and rate of three layers at two T, one network: equal pairs once, with their count."""
+    """Activation and rate of three layers at two T of one network: equal pairs once, and how often.
+
+    Activations of ReLU are rounded to .01 theta, half a percent of the axis at most; of QCFS they
+    are whole levels.
+    """
     sums = record.tables["conversion_pairs"]
     kind = detailed(table)
     names = [n for n in table.loc[table["kind"] == kind, "network"].unique()
@@ -64,8 +67,11 @@ def pairs(record: Record, table: pd.DataFrame) -> pd.DataFrame:
     of = sums[sums["network"] == names[0]] if names else sums.iloc[:0]
     shown = of[of["time_steps"].isin(pair(set(of["time_steps"]), level(table, kind)))]
     keys = ["network", "layer", "order", "neuron", "time_steps", "activation", "rate"]
-    exact: dict[str, Any] = {c: shown[c].round(9) for c in ("activation", "rate")}  # not 1/3 twice
-    counted = shown.assign(**exact).groupby(keys, sort=False).size()
+    digits = 2 if level(table, kind) is None else 9  # 9: a third is not written in two ways
+    rounded = shown.assign(
+        activation=shown["activation"].round(digits), rate=shown["rate"].round(9)
+    )
+    counted = rounded.groupby(keys, sort=False).size()
     return counted.rename("pairs").reset_index()
 
 

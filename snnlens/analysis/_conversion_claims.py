@@ -56,7 +56,7 @@ def _lossless(seen: Answers) -> Measured:
     rows = _at_levels(seen, "parallel")
     differ = int(rows["differs"].sum())
     answers = _answers(seen, "parallel", "ann", at_levels=True)
-    return float(differ), differ == 0, f"{_of(rows)}; {answers}"
+    return float(differ), differ == 0, f"{_of(rows)}{_precision(seen, rows)}; {answers}"
 
 
 def _requantised(seen: Answers) -> Measured:
@@ -67,8 +67,8 @@ def _requantised(seen: Answers) -> Measured:
     unequal = int((both["right"] != both["right_other"]).sum())
     steps = ", ".join(str(t) for t in sorted(rows["time_steps"].unique()))
     reason = (
-        f"{_of(rows)} at T = {steps}; the number of right answers differs in {unequal} of "
-        f"{len(both)} runs"
+        f"{_of(rows)} at T = {steps}{_precision(seen, rows)}; the number of right answers differs "
+        f"in {unequal} of {len(both)} runs"
     )
     return float(differ), differ == 0 and unequal == 0 and len(both) > 0, reason
 
@@ -232,6 +232,12 @@ def _of(rows: pd.DataFrame) -> str:
         f"{int(rows['values'].sum()):,} values of {layers} layers in {networks} "
         f"network{'s' * (networks > 1)}"
     )
+
+
+def _precision(seen: Answers, rows: pd.DataFrame) -> str:
+    """In which precision: of float32 a few counts may flip, where a sum is close to a tie."""
+    of = seen.networks.loc[seen.networks["network"].isin(list(rows["network"])), "precision"]
+    return f" in {' and '.join(map(str, of.dropna().unique()))}" if of.notna().any() else ""
 
 
 CLAIMS: list[tuple[str, str, str, str, Callable[[Answers], Measured]]] = [

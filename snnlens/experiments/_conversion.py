@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PLAIN = Schema(axes=(), adds=False)  # tables that are kept as they are
 HELD = 1 << 22  # numbers of the largest train in memory: beyond 32 MiB each one is mapped anew
+LOOKS = 300  # running means with alpha = .99 have then come to 1 - .99^300 = 95 % of their end
 VARIANTS = {"calibrated": "published", "calibrated-zero-mean": "zero-mean"}
 Tables = dict[str, pd.DataFrame]
 
@@ -133,8 +134,10 @@ class Subject:
         return max(1, min(self.params.batch, HELD // (largest * self.params.steps[-1])))
 
     def _calibration(self) -> list[Tensor]:
-        """The training samples that show thresholds and calibration."""
-        batches = _ann.shown(self.both[0], self.params.calibration_samples, self.params.batch)
+        """The training samples that show thresholds and calibration, in `LOOKS` batches or more."""
+        chosen = min(len(self.both[0]), self.params.calibration_samples or len(self.both[0]))
+        size = max(1, min(self.params.batch, chosen // LOOKS))
+        batches = _ann.shown(self.both[0], self.params.calibration_samples, size)
         return [self._moved(batch)[0] for batch in batches]
 
     def _moved(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ INPUTS = {
     "late": (style.PURPLE, "^"),
     "early": (style.BLUE, "v"),
 }
-FEW = 3.0  # percent of the axis; a smaller gap has no room for its number
+FEW = 3.0  # percentage points; a smaller gap has no room for its number
 
 
 def accuracy(axes: Axes, summary: pd.DataFrame, level: int | None) -> None:
@@ -59,7 +59,7 @@ def handles(summary: pd.DataFrame) -> list[Line2D]:
     there = list(dict.fromkeys(summary["neuron"]))
     made = [line(label="ANN", **ANN)] if "ann" in there else []
     if "requantised" in there:
-        made.append(line(label="ANN requantised to T levels", **UNDER))
+        made.append(line(label="requantised ANN", **UNDER))
     for neuron in (n for n in there if n not in NO_NEURON):
         colour, marker, name = look(neuron)
         made.append(line(color=colour, label=name, **_marks(marker)))

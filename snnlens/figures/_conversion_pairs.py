@@ -74,10 +74,10 @@ def _saturated(axes: Axes, pairs: pd.DataFrame, layers: pd.DataFrame | None, t: 
     for place, neuron in enumerate(n for n in ORDER if (pairs["neuron"] == n).any()):
         rows = at[at["neuron"] == neuron]
         if len(rows):
-            text = f"{100 * float(rows['saturated_share'].iloc[0]):.1f} % above θ"
-            axes.annotate(text, (0.03 + 0.5 * place, 1), xycoords="axes fraction", fontsize=6,
-                          xytext=(0, -1), textcoords="offset points", va="top",
-                          color=look(neuron)[0])  # fmt: skip
+            text = f"above θ: {100 * float(rows['saturated_share'].iloc[0]):.1f} %"
+            axes.annotate(text.removeprefix("above θ: ") if place else text, (0.62 * place, 1),
+                          xycoords="axes fraction", xytext=(3, -1), textcoords="offset points",
+                          va="top", fontsize=6.2, color=look(neuron)[0])  # fmt: skip
 
 
 def _label(axes: Axes, row: NDArray[np.object_], grid: NDArray[np.object_], title: str) -> None:

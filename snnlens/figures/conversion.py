@@ -227,6 +227,7 @@ def _drawn(extra: Tables, kinds: list[str], kind: str) -> str:
     """What the caption says of the drawing itself."""
     several = bool((extra["summary"]["seeds"] > 1).any())
     parts = ["Conversion. a: accuracy", ", the mean over seeds in a band of their range" * several]
+    parts += [REQUANTISED] if (extra["summary"]["neuron"] == "requantised").any() else []
     if (layers := _accumulated(extra)) is not None:
         both = set(by_layer.SIDES) <= set(layers["neuron"])
         parts += [ERRORS, ", seeds pooled" * several, SOURCES]
@@ -237,6 +238,7 @@ def _drawn(extra: Tables, kinds: list[str], kind: str) -> str:
     return "".join(parts) + ". "
 
 
+REQUANTISED = "; requantised: the ANN whose quantisers have T levels"
 ERRORS = ". b: error of the rate in the running network (accumulated)"
 SOURCES = ". c: its sources"
 SIDES = ", sequential upwards and parallel downwards"
@@ -246,8 +248,8 @@ OFFSETS = (
     "none"
 )
 PAIRS = (
-    ". e: activation and rate of neurons, a marker larger by a step where a pair is twice as often; "
-    "the identity, and dotted the largest rate; written in: the share of values whose mean current "
+    ". e: activation and rate of neurons, a marker larger by a step where a pair is twice as often, "
+    "the identity and (dotted) the largest rate; written in: the share of values whose mean current "
     "is above θ"
 )
 UNEVENNESS = ". f: one neuron, by the order of its input spikes; slopes over T = 8 to 256"
