@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import pandas as pd
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, names
+from snnlens.checks._seen import Seen, names, networks
 from snnlens.measures.conversion import rms, share
+from snnlens.recording.record import Record
+from snnlens.recording.result import Finding
 
 SOURCES = ("inherited", "clip", "quantisation", "unevenness")
 OF_THE_ANN = ("ann", "requantised")  # rows of conversion_accuracy in which nothing spikes
+OF_A_KIND = ("family", "depth", "width", "residual", "levels", "thresholds")  # not of one seed
 PART = 0.1
 OF_THE_SIGNAL = (
     "0.1 of the layer's signal, rms; ours: what rounding to T = 5 levels does to a signal that is "
@@ -29,6 +33,25 @@ class ConversionCheck(Check):
         missing = [name for name in self.reads if seen.table(name).empty]
         said = f"the record holds no {', '.join(missing)}; `snnlens conversion` makes one that does"
         return said if missing else ""
+
+    def findings(self, record: Record) -> list[Finding]:
+        """One finding where the seeds of a network agree: of the first, with the others' names."""
+        alike: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
+        for seen in networks(record):
+            if self.lacks(seen):
+                continue
+            for number, finding in enumerate(self.judge(seen)):
+                kind = tuple(str(seen.facts.get(fact)) for fact in OF_A_KIND)
+                alike.setdefault((*kind, number, finding.severity), []).append((seen.name, finding))
+        return [_with_others(found) for found in alike.values()]
+
+
+def _with_others(found: list[tuple[str, Finding]]) -> Finding:
+    """The first one's finding, and which others have one like it."""
+    (_, first), *others = found
+    if not others:
+        return first
+    return replace(first, evidence=f"{first.evidence}; also {names([n for n, _ in others])}")
 
 
 class Place(NamedTuple):

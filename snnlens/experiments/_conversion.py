@@ -193,7 +193,7 @@ def _sites(layers: pd.DataFrame) -> pd.DataFrame:
     """A site per spiking layer, under the name that its activation has in the ANN."""
     first = layers.drop_duplicates(["network", "layer"])
     rows = first[["network", "order", "threshold"]].assign(
-        site=first["layer"], module=first["layer"], reads="output", role="neuron", signal="spike",
+        site=first["layer"], module=first["layer"], reads="output", role="neuron", signal="spikes",
         block_kind="", forward_calls=1, gradient_calls=0, leak=1.0, gain=1.0,
     )  # fmt: skip
     whole = record.empty().sites

@@ -248,8 +248,8 @@ OFFSETS = (
     "none"
 )
 PAIRS = (
-    ". e: activation and rate of neurons, a marker larger by a step where a pair is twice as often, "
-    "the identity and (dotted) the largest rate; written in: the share of values whose mean current "
-    "is above θ"
+    ". e: activation and rate of neurons, a marker larger by a step where a pair is twice as "
+    "often, the identity and (dotted) the largest rate; written in: the share of values whose mean "
+    "current is above θ"
 )
 UNEVENNESS = ". f: one neuron, by the order of its input spikes; slopes over T = 8 to 256"

@@ -40,6 +40,7 @@ from snnlens.neuron.kernels import parallel as kernel
 
 ROUNDINGS = 16  # machine epsilons within which a quotient is a tie
 PART = 16  # steps that are added one after the other
+EPSILON = torch.finfo(torch.float32).eps
 
 
 def tie(dtype: torch.dtype) -> float:
@@ -74,12 +75,12 @@ def count(total: Tensor, threshold: Tensor | float, time_steps: int, shift: floa
     [0.0, 0.0, 1.0, 2.0, 4.0]
     """
     _check_steps(time_steps)
-    _check_floating("the total current", total)
-    total = total.to(state_dtype(total.dtype))
     if not _is_differentiated(total, threshold):
-        fast = kernel.count(total, threshold, time_steps, _constants(total, shift))
+        fast = kernel.count(total, threshold, time_steps, _constants(shift))
         if fast is not None:
             return fast
+    _check_floating("the total current", total)
+    total = total.to(state_dtype(total.dtype))
     above = (total / threshold + shift) * (1 + tie(total.dtype))
     return torch.clamp(_Floor.apply(above), 0, time_steps)  # type: ignore[no-untyped-call]
 
@@ -206,7 +207,7 @@ class ParallelIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, ...], zeros and ones in the dtype of x; no gradient flows through them."""
         _check_input(x)
-        fast = kernel.spikes(x, self.threshold.to(x.dtype), _constants(x, self.shift))
+        fast = kernel.spikes(x, self.threshold.to(x.dtype), _constants(self.shift))
         return train(self.counts(x), len(x)).to(x.dtype) if fast is None else fast
 
     def counts(self, x: Tensor) -> Tensor:
@@ -214,7 +215,7 @@ class ParallelIF(nn.Module):
         _check_input(x)
         threshold = self.threshold.to(x.dtype)
         if not _is_differentiated(x, threshold):
-            fast = kernel.counts(x, threshold, _constants(x, self.shift))
+            fast = kernel.counts(x, threshold, _constants(self.shift))
             if fast is not None:
                 return fast
         return count(added(x), threshold, len(x), self.shift)
@@ -280,10 +281,12 @@ def _check_input(x: Tensor) -> None:
         raise InputError("the input of a neuron", got=tuple(x.shape), wanted=wanted)
 
 
-def _is_differentiated(*given: Tensor | float) -> bool:
+def _is_differentiated(x: Tensor, threshold: Tensor | float) -> bool:
     """Whether somebody may ask for a gradient."""
-    return torch.is_grad_enabled() and any(isinstance(g, Tensor) and g.requires_grad for g in given)
+    if not torch.is_grad_enabled():
+        return False
+    return x.requires_grad or (isinstance(threshold, Tensor) and threshold.requires_grad)
 
 
-def _constants(x: Tensor, shift: float) -> kernel.Constants:
-    return kernel.Constants(shift, 1 + tie(x.dtype), PART)
+def _constants(shift: float) -> kernel.Constants:
+    return kernel.Constants(shift, 1 + ROUNDINGS * EPSILON, PART)

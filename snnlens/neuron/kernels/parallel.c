@@ -22,15 +22,15 @@ enum { AHEAD = 8, LINE = 64 };       /* rows to fetch ahead, bytes in a line of 
 #define ROW(name) float name[LANES] __attribute__((aligned(LINE)))
 
 typedef struct {
+    const float *x;                 /* [rows, N]: currents, a total (one row), or counts */
     int64_t rows, neurons, stride;  /* of X, N, numbers from one row to the next; 0: one repeated */
     int64_t part;                   /* rows that are added one after the other, see `added` */
-    const float *x;                 /* [rows, N]: currents, a total (one row), or counts */
-    const float *theta;             /* [channels]; that of neuron i is theta[i / inner % channels] */
-    int64_t channels, inner;        /* 1 channel: one threshold for all; theta null: `threshold` */
+    const float *theta;             /* [channels], null if X is counts already */
+    int64_t channels, inner;        /* the threshold of neuron i is theta[i / inner % channels] */
+    float shift, margin;            /* psi / theta; 1 + tie */
     int64_t steps;                  /* T */
     float *counts, *train;          /* [N], [T, N]; null: not wanted */
-    float threshold, shift, margin; /* theta; psi / theta; 1 + tie */
-    int32_t counted, threads, stream;  /* whether X is counts; ...; whether to go past the cache */
+    int threads, stream;            /* ...; whether the train goes past the cache */
 } Job;
 
 /* The row as it lies in memory, or copied into `row` and filled up with zeros. */
@@ -122,7 +122,7 @@ INLINE void train(const float *k, int64_t at, int n, const Job *j) {
 INLINE void column(int64_t at, int n, const Job *j, float *theta) {
     ROW(k);
     add(k, at, n, j);
-    if (!j->counted) {
+    if (j->theta) {
         if (j->channels > 1) thresholds(theta, at, j);
         count(k, theta, j);
     }
@@ -131,13 +131,12 @@ INLINE void column(int64_t at, int n, const Job *j, float *theta) {
 }
 
 /* A whole column and the last, shorter one are compiled apart: with a fixed n all loops are vectors. */
-void run(const Job *j) {
+static void run(const Job *j) {
     const int64_t size = (int64_t)COLUMNS * LANES, blocks = (j->neurons + size - 1) / size;
 #pragma omp parallel for schedule(static) num_threads(j->threads) if (j->threads > 1)
     for (int64_t block = 0; block < blocks; block++) {
         ROW(theta);
-        const float threshold = j->theta ? j->theta[0] : j->threshold;
-        EACH_LANE theta[i] = threshold;
+        if (j->theta) { EACH_LANE theta[i] = j->theta[0]; }
         int64_t end = (block + 1) * size < j->neurons ? (block + 1) * size : j->neurons;
         for (int64_t at = block * size; at < end; at += LANES) {
             if (end - at < LANES) column(at, (int)(end - at), j, theta);
@@ -145,4 +144,22 @@ void run(const Job *j) {
         }
         fence();
     }
+}
+
+/* Currents, or a total as one row, to counts and a train; either may be null. `per` is the
+   thresholds of the channels; null: `threshold` is that of all. */
+void charge(const float *x, int64_t rows, int64_t neurons, int64_t stride, int64_t part,
+            const float *per, float threshold, int64_t channels, int64_t inner, float shift,
+            float margin, int64_t steps, float *counts, float *train, int threads, int stream) {
+    const Job job = {x, rows, neurons, stride, part, per ? per : &threshold, channels, inner,
+                     shift, margin, steps, counts, train, threads, stream};
+    run(&job);
+}
+
+/* Counts to a train. */
+void fire(const float *counts, int64_t neurons, int64_t steps, float *train, int threads,
+          int stream) {
+    const Job job = {.x = counts, .rows = 1, .neurons = neurons, .part = 1, .steps = steps,
+                     .train = train, .threads = threads, .stream = stream};
+    run(&job);
 }

@@ -317,6 +317,15 @@ def test_pairs_of_one_network_at_two_steps_once_each() -> None:
     assert not pairs.drop(columns="pairs").duplicated().any()
 
 
+def test_activations_of_relu_are_rounded_to_a_hundredth() -> None:
+    made = record(Net(levels=None))  # sixteenths: .0625 is .06
+    pairs = conversion.compute(made).extra["pairs"]
+    recorded = made.tables["conversion_pairs"]["activation"]
+    assert pairs["activation"].isin(np.round(recorded, 2)).all()
+    exact = conversion.compute(record(Net(levels=8))).extra["pairs"]
+    assert (exact["activation"] * 8 % 1 == 0).all()
+
+
 # --- the whole result --------------------------------------------------------------------------
 
 

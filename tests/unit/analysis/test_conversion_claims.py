@@ -58,8 +58,8 @@ def test_sources_tell_what_the_paper_says_from_what_is_derived() -> None:
 
 def test_lossless() -> None:
     assert said(claim("thm41-lossless", three_depths(seeds=1))) == (
-        0.0, "holds", ("56,000 values of 28 layers in 3 networks; top 1 95.00 %, 0.00 points below "
-        "the ANN, mean of 3"),
+        0.0, "holds", ("56,000 values of 28 layers in 3 networks in float64; top 1 95.00 %, 0.00 "
+        "points below the ANN, mean of 3"),
     )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_the_level_was_not_run(name: str) -> None:
 def test_a_relu_network_beside_qcfs_is_passed_over() -> None:
     made = claim("thm41-lossless", record(Net(), Net(levels=None, name="relu")))
     assert made.verdict == "holds"
-    assert made.reason.startswith("8,000 values of 4 layers in 1 network;")
+    assert made.reason.startswith("8,000 values of 4 layers in 1 network in float64;")
 
 
 # --- parallel is requantised, and sorted -------------------------------------------------------
@@ -118,8 +118,8 @@ def test_a_relu_network_beside_qcfs_is_passed_over() -> None:
 
 def test_requantised() -> None:
     assert said(claim("parallel-is-requantised", record(Net()))) == (
-        0.0, "holds", ("32,000 values of 4 layers in 1 network at T = 1, 2, 4, 8; the number of "
-        "right answers differs in 0 of 4 runs"),
+        0.0, "holds", ("32,000 values of 4 layers in 1 network at T = 1, 2, 4, 8 in float64; the "
+        "number of right answers differs in 0 of 4 runs"),
     )  # fmt: skip
 
 

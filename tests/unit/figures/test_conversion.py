@@ -321,7 +321,7 @@ def test_identity_saturation_and_its_share(three: tuple[Result, Figure]) -> None
     for axes in panels(figure, "e"):
         assert xy(lines(axes)["_identity"]) == ([0, 1], [0, 1])
         assert set(lines(axes)["_one"].get_ydata()) == {1}
-        assert notes(axes) == ["2.0 % above θ", "2.0 % above θ"]
+        assert notes(axes) == ["above θ: 2.0 %", "2.0 %"]
     assert set(layers["saturated_share"]) == {0.02}
 
 
@@ -329,7 +329,7 @@ def test_the_share_is_of_that_layer_and_neuron() -> None:
     where = {"neuron": "sequential", "time_steps": 8, "order": 2, "view": "accumulated"}
     _, figure = drawn(change(record(Net()), "conversion_layers", where, saturated=246))
     said = [notes(a)[1] for a in panels(figure, "e")]
-    assert said == ["2.0 % above θ"] * 4 + ["12.3 % above θ", "2.0 % above θ"]
+    assert said == ["2.0 %"] * 4 + ["12.3 %", "2.0 %"]
 
 
 # --- f: unevenness -----------------------------------------------------------------------------
@@ -440,7 +440,7 @@ def test_the_legends_name_what_is_there(one: tuple[Result, Figure]) -> None:
     _, figure = one
     said = [[t.get_text() for t in legend.get_texts()] for legend in figure.legends]
     assert said == [
-        ["ANN", "ANN requantised to T levels", "parallel", "sequential IF"],
+        ["ANN", "requantised ANN", "parallel", "sequential IF"],
         ["T = 2", "T = 4", "T = 16", "T = 64", "parallel", "sequential IF"],
         ["unevenness", "quantisation", "inherited", "whole error"],  # QCFS clips nothing
         ["parallel", "sequential IF"],

@@ -19,6 +19,7 @@ from snnlens.neuron import kernels, parallel
 from snnlens.neuron.kernels import compiler
 from snnlens.neuron.kernels import parallel as kernel
 from snnlens.neuron.kernels.cpu import STREAM_BYTES
+from snnlens.neuron.kernels.layout import _is_dense
 from snnlens.neuron.parallel import ParallelIF, count, train
 from tests.unit.neuron.kernels.rules import LAYOUTS, numbers, same
 
@@ -59,10 +60,6 @@ def _per(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(2)) + 0.5
 
 
-def _constants(shift: float = 0.5) -> kernel.Constants:
-    return parallel._constants(torch.empty(0), shift)
-
-
 def _in_pytorch(call: Callable[[], Tensor]) -> Tensor:
     with kernels.backend("reference"):
         return call()
@@ -83,9 +80,9 @@ def _check(x: Tensor, threshold: Tensor | float, shift: float = 0.5, *, reads: b
         assert found.shape == expected.shape
         assert same(found, expected)
     fast = [
-        kernel.counts(x, threshold, _constants(shift)),
-        kernel.spikes(x, threshold, _constants(shift)),
-        kernel.count(total, threshold, steps, _constants(shift)),
+        kernel.counts(x, threshold, parallel._constants(shift)),
+        kernel.spikes(x, threshold, parallel._constants(shift)),
+        kernel.count(total, threshold, steps, parallel._constants(shift)),
         kernel.train(total, steps),
     ]
     assert [f is not None for f in fast] == [reads, reads, True, True]  # it was the kernel
@@ -105,8 +102,8 @@ def test_any_shape_stride_and_threshold(
     x = LAYOUTS[layout](numbers(shape, seed, torch.float32, ties=ties)[0])
     choice = _thresholds(x)
     name = data.draw(st.sampled_from(sorted(n for n, t in choice.items() if _size(t))))
-    dense = x.is_contiguous() or layout in DENSE
-    _check(x, choice[name], shift, reads=dense or kernel._is_dense(x))
+    dense = x.is_contiguous() or layout in DENSE or _is_dense(x)
+    _check(x, choice[name], shift, reads=dense)
 
 
 def _size(threshold: Tensor | float) -> int:
@@ -117,15 +114,16 @@ def _size(threshold: Tensor | float) -> int:
 def test_sums_are_made_in_parts_of_sixteen(steps: int) -> None:
     """Another order gives another sum; with so fine a threshold the count shows its last bits."""
     x = torch.rand(steps, 1000, generator=torch.Generator().manual_seed(steps))
-    total, most = parallel.added(x), 1 << 24
+    total, found, fine = parallel.added(x), torch.empty(1000), steps / (1 << 24)
     plain = x[0]
     for current in x[1:]:
         plain = plain + current
     assert torch.equal(plain, total) == (steps <= 17)  # 16 and 1 more: the same order
-    fine = _constants(0.0)._replace(margin=1.0)
-    job = kernel._job(x, most)
-    assert kernel._charge(job, x, steps / most, fine)
-    assert torch.equal(kernel._counts(job, x), (total / (steps / most)).floor())
+    compiled = kernel._compiled()
+    assert compiled is not None
+    compiled.charge(x.data_ptr(), steps, 1000, 1000, parallel.PART, None, fine, 1, 1, 0.0, 1.0,
+                    1 << 24, found.data_ptr(), None, 1, 0)  # fmt: skip
+    assert torch.equal(found, (total / fine).floor())
     _check(x - 0.4, 1.0)
 
 
