@@ -39,18 +39,39 @@ MS_RESNET = r"""@article{hu2025advancing,
   archiveprefix = {arXiv}
 }"""
 
+PARALLEL = r"""@inproceedings{hao2025faster,
+  title         = {Faster and Stronger: When {ANN}-{SNN} Conversion Meets Parallel Spiking
+                   Calculation},
+  author        = {Hao, Zecheng and Ma, Qichao and Chen, Kang and Zhang, Yi and Yu, Zhaofei and
+                   Huang, Tiejun},
+  booktitle     = {International Conference on Machine Learning},
+  year          = {2025},
+  eprint        = {2412.13610},
+  archiveprefix = {arXiv}
+}"""
+QCFS = r"""@inproceedings{bu2022optimal,
+  title         = {Optimal {ANN}-{SNN} Conversion for High-accuracy and Ultra-low-latency Spiking
+                   Neural Networks},
+  author        = {Bu, Tong and Fang, Wei and Ding, Jianhao and Dai, PengLin and Yu, Zhaofei and
+                   Huang, Tiejun},
+  booktitle     = {International Conference on Learning Representations},
+  year          = {2022}
+}"""
+
 
 def bibtex(networks: list[dict[str, Any]]) -> str:
-    """SEW ResNet always, the others where a network uses them.
+    """SEW ResNet, but of converted networks alone; the others where a network uses them.
 
     >>> bibtex([{"neuron": "PLIF"}]).count("@")
     2
     """
     neurons = {str(facts.get("neuron", "")).lower() for facts in networks}
     residuals = {facts.get("residual") for facts in networks}
-    works = [SEW]
+    works = [] if neurons == {"converted"} else [SEW]
     if "plif" in neurons:
         works.append(PLIF)
     if "ms" in residuals:
         works.append(MS_RESNET)
+    if "converted" in neurons:
+        works += [PARALLEL, QCFS]
     return "\n\n".join(works)

@@ -66,6 +66,8 @@ def _neuron(networks: list[Facts]) -> str:
     facts = next((f for f in networks if f.get("neuron")), None)
     if facts is None:
         return ""
+    if facts["neuron"] == "converted":
+        return _converted(networks)
     tau, reset, slope = facts.get("tau_steps"), facts.get("reset"), facts.get("alpha")
     parts = [
         f"V_th = {_number(facts.get('threshold'))}",
@@ -78,15 +80,35 @@ def _neuron(networks: list[Facts]) -> str:
     return f"Neurons: {facts['neuron']}, {_joined(parts)}."
 
 
+def _converted(networks: list[Facts]) -> str:
+    """What stood for the activations of ANNs, and how its thresholds were found."""
+    steps = _several(networks, "time_steps", "T = {}").replace("[", "").replace("]", "")
+    known = [
+        _several(networks, "levels", "QCFS with L = {} levels"),
+        _several(networks, "thresholds", "thresholds {}"),
+        _several(networks, "calibration", "calibration {}"),
+        _several(networks, "batch_norm", "BatchNorm {}"),
+        _several(networks, "precision", "{}"),
+    ]
+    return (
+        "Their activations were replaced by parallel neurons, and by sequential IF neurons with soft "
+        f"reset, V(0) = theta / 2 and a spike at V >= theta ({_joined(known)}), and run at {steps}."
+    )
+
+
 def _input(networks: list[Facts]) -> str:
     parts = [
         without_paths(str(networks[0]["data"])) if networks and networks[0].get("data") else "",
-        _several(networks, "time_steps", "T = {}"),
+        "" if _is_converted(networks) else _several(networks, "time_steps", "T = {}"),
         _several(networks, "batch", "batch {}"),
         _several(networks, "last_stage_samples", "n = {} samples per channel in the last stage"),
         _several(networks, "seed", "seed {}"),
     ]
     return f"The input: {'; '.join(p for p in parts if p)}." if any(parts) else ""
+
+
+def _is_converted(networks: list[Facts]) -> bool:
+    return any(f.get("neuron") == "converted" for f in networks)
 
 
 def _machine(provenance: Facts) -> str:

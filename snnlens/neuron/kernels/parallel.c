@@ -1,7 +1,7 @@
 /* The parallel neuron on a CPU: neuron/parallel.py for 128 neurons at a time.
 
-   The currents of all steps are added, S / theta + psi / theta is rounded down to the count, and the
-   count, the train or both are written. S and the count live in the cache and never in memory: what
+   The currents of all steps are added, S / theta + psi / theta is rounded down to the count, and
+   the count, the train or both are written. S lives in the cache and never in memory: what
    is written of a count does not grow with T.
 
    Arithmetic is float32 in the order of `added` and `count`, and nothing is fused or reordered
@@ -30,7 +30,7 @@ typedef struct {
     float shift, margin;            /* psi / theta; 1 + tie */
     int64_t steps;                  /* T */
     float *counts, *train;          /* [N], [T, N]; null: not wanted */
-    int threads, stream;            /* ...; whether the train goes past the cache */
+    int threads, stream;            /* how many at most; whether the train goes past the cache */
 } Job;
 
 /* The row as it lies in memory, or copied into `row` and filled up with zeros. */
