@@ -19,7 +19,7 @@ from snnlens.recording.result import Claim
 Measured = tuple[float, bool, str]
 PAPER = "Hao et al. 2025 (Faster and Stronger)"
 DERIVED = "derived for snnlens from the neurons of Hao et al. 2025"
-MEASURED = "measured for snnlens with a prototype, before this code: no publication says it"
+MEASURED = "measured for snnlens beforehand, of the sequential neuron as in Hao et al. 2025"
 NO_BIAS = 1e-6  # of the threshold; a grid of midpoints leaves 1e-7
 FROM_EXPONENT = 0.1  # the prototype was off by .01, .01, .06 and .04
 SAME = [k for k in KIND if k != "depth"]  # of two depths that are compared

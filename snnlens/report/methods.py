@@ -91,8 +91,9 @@ def _converted(networks: list[Facts]) -> str:
         _several(networks, "precision", "{}"),
     ]
     return (
-        "Their activations were replaced by parallel neurons, and by sequential IF neurons with soft "
-        f"reset, V(0) = theta / 2 and a spike at V >= theta ({_joined(known)}), and run at {steps}."
+        "Their activations were replaced by parallel neurons, and by sequential IF neurons with "
+        f"soft reset, V(0) = theta / 2 and a spike at V >= theta ({_joined(known)}), and run at "
+        f"{steps}."
     )
 
 

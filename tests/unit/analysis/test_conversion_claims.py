@@ -43,7 +43,7 @@ def test_all_hold_on_paper() -> None:
     assert [c.id for c in claims] == IDS
     assert [c.verdict for c in claims] == ["holds"] * 7
     assert all(c.statement.endswith(".") and c.bound and c.reason for c in claims)
-    assert all("Hao et al. 2025" in c.source or "for snnlens" in c.source for c in claims)
+    assert all("Hao et al. 2025" in c.source for c in claims)
 
 
 def test_sources_tell_what_the_paper_says_from_what_is_derived() -> None:

@@ -1,4 +1,4 @@
-"""Seeds of one network that have the same finding are one finding; other networks have their own."""
+"""Seeds of one network that have the same finding are one; other networks have their own."""
 
 from __future__ import annotations
 

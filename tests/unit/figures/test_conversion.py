@@ -451,8 +451,8 @@ def test_caption_of_the_drawing(three: tuple[Result, Figure], one: tuple[Result,
     result, figure = three
     said = caption(figure)
     assert said.startswith(
-        "Conversion. a: accuracy, the mean over seeds in a band of their range; requantised: the ANN "
-        "whose quantisers have T levels. b: error of the rate"
+        "Conversion. a: accuracy, the mean over seeds in a band of their range; requantised: the "
+        "ANN whose quantisers have T levels. b: error of the rate"
     )
     assert "c: its sources, of mlp 16 x 10, L = 4, sequential upwards" in said
     assert said.endswith(result.caption)

@@ -12,10 +12,10 @@ def test_methods() -> None:
     text = methods(record.networks, {})
     assert text == (
         "The networks mlp-2x16-s0, mlp-2x16-s1, mlp-3x16-s0, mlp-3x16-s1 were measured. Their "
-        "activations were replaced by parallel neurons, and by sequential IF neurons with soft reset, "
-        "V(0) = theta / 2 and a spike at V >= theta (QCFS with L = 4 levels, thresholds learned, "
-        "calibration none, BatchNorm folded, float64), and run at T = 1, 2, 4. The input: digits "
-        "(scikit-learn), 359 images for testing at their own size; seed 0 and 1."
+        "activations were replaced by parallel neurons, and by sequential IF neurons with soft "
+        "reset, V(0) = theta / 2 and a spike at V >= theta (QCFS with L = 4 levels, thresholds "
+        "learned, calibration none, BatchNorm folded, float64), and run at T = 1, 2, 4. The input: "
+        "digits (scikit-learn), 359 images for testing at their own size; seed 0 and 1."
     )
 
 
