@@ -35,6 +35,8 @@ MEMBRANE, STEPS = "Membrane", "share of neuron-steps"
 TRAINING, TEST = "Training accuracy", "Test accuracy"
 TOP1, TOP5, LOSS, INTERVAL = "Test top 1", "Test top 5", "Training loss", "Interval"
 NATS, PERCENT = "nats", "%"
+ACCURACY, ERROR, THETA = "Top 1", "Error, rms", "thresholds"
+COUNTS, RESIDUAL, OF = "Counts", "By the residual potential", "share of values"
 COLUMNS = {
     "network": Column("network", "residual kind and connection; -zero: with zero-init"),
     "residual": Column("residual", "kind of residual block"),
@@ -167,6 +169,37 @@ COLUMNS = {
     "high": Column("high", "95 % interval", "", INTERVAL),
     "state": Column("State", "done, running, waiting or failed"),
     "why": Column("Why", "it failed"),
+    "kind": Column("Kind", "the network without its seed"),
+    "family": Column("Family", "which ANN"),
+    "width": Column("Width", "neurons of a hidden layer"),
+    "levels": Column("Levels", "L of QCFS; none of a ReLU network"),
+    "neuron": Column("Neuron", "what stood for the activations"),
+    "view": Column("View", "accumulated: as it ran; local: fed with the ANN's activations"),
+    "top1": Column("Top 1", "right class first", PERCENT),
+    "top1_mean": Column("mean", "over seeds", PERCENT, ACCURACY),
+    "top1_min": Column("lowest", "over seeds", PERCENT, ACCURACY),
+    "points_below_ann": Column("Below the ANN", "the ANN's top 1 less this one", "points"),
+    "spikes_per_neuron": Column(
+        "Spikes", "of all T steps, per neuron and sample", "spikes per neuron and sample"
+    ),
+    "latency_steps": Column(
+        "Latency", "on hardware that goes step by step: T, of parallel neurons layers x T", "steps"
+    ),
+    "smallest_steps_within_1_point": Column(
+        "Smallest T", "within one point of the ANN", "steps"
+    ),
+    "right": Column("Right", "samples whose class came first"),
+    "rms_inherited": Column("inherited", "made in the layers before", THETA, ERROR),
+    "rms_clip": Column("clip", "above the threshold", THETA, ERROR),
+    "rms_quantisation": Column("quantisation", "rounding to theta / T", THETA, ERROR),
+    "rms_unevenness": Column("unevenness", "the order of the input spikes", THETA, ERROR),
+    "rms_total": Column("all", "of the layer's mean output", THETA, ERROR),
+    "mean_error": Column("Mean error", "signed", THETA),
+    "differs_share": Column("differs", "counts that are not the requantised ANN's", OF, COUNTS),
+    "uneven_share": Column("uneven", "counts that are not those of their mean current", OF, COUNTS),
+    "correlation": Column("Correlation", "Pearson's r of activation and rate, zeros included"),
+    "residual_more_share": Column("too many", "V(T) < 0 and k > 0", OF, RESIDUAL),
+    "residual_less_share": Column("too few", "V(T) >= theta and k < T", OF, RESIDUAL),
     "why_small": Column(
         "Why small", "silent, surrogate inactive, product of factors, or underflow"
     ),

@@ -142,6 +142,25 @@ def test_requantised_needs_both() -> None:
     assert claim("parallel-is-requantised", made).verdict == "fails"
 
 
+@pytest.mark.parametrize("name", ["thm41-lossless", "parallel-is-requantised"])
+@pytest.mark.parametrize(
+    ("precision", "each", "verdict"),
+    [
+        ("float32", 4, "not-testable"),  # of 8,000 counts
+        ("float32", 8, "fails"),  # 1e-3: rounding does not do that
+        ("float64", 1, "fails"),
+        ("float32", 0, "holds"),
+    ],
+)
+def test_float32_is_no_exact_arithmetic(name: str, precision: str, each: int, verdict: str) -> None:
+    nets = Net(facts={"precision": precision}, time_steps=(4,))
+    made = change(record(nets), LAYERS, PARALLEL | {"time_steps": 4}, differs=each)
+    found = claim(name, made)
+    assert found.verdict == verdict
+    if verdict == "not-testable":
+        assert found.reason.startswith("4 of 8000 counts (0.0005) differ in float32, where")
+
+
 def test_sorted() -> None:
     found = claim("sorted", record(Net(neurons=("parallel", "sequential", "calibrated"))))
     assert said(found) == (
