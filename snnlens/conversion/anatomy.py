@@ -20,9 +20,8 @@ from snnlens.conversion.clipping import inputs_of
 from snnlens.conversion.convert import Converted, requantised
 from snnlens.conversion.layers import Spiking
 from snnlens.conversion.looks import Look, Run, Steps
-from snnlens.conversion.prepare import Prepared, prepare
+from snnlens.conversion.prepare import Prepared
 from snnlens.conversion.watching import Pass, passed, sums_of, watched
-from snnlens.errors import InputError
 from snnlens.measures.conversion import rms
 from snnlens.neuron.parallel import added
 
@@ -229,19 +228,12 @@ def decompose(
     >>> found.loc[found["source"] == "total", "rms"].tolist()
     [0.0]
     """
-    folded = "folded" in set(net.coverage["outcome"])
-    averaged = net.coverage["why"].str.startswith("as an average pool").any()
-    prepared = ann if isinstance(ann, Prepared) else prepare(
-        ann, folded=folded, pool="average" if averaged else "as given"
-    )  # fmt: skip
-    if prepared.activations != net.names:
-        wanted = f"with the activations of the network: {', '.join(net.names[:3])}, ..."
-        raise InputError("the ANN", got=", ".join(prepared.activations[:3]), wanted=wanted)
-    steps = net.time_steps
+    shown, steps = inputs_of(loader), net.time_steps
+    prepared = net.prepared_like(ann, shown[0])
     run = Run(net.method, net, tuple(sorted(set(time_steps or [steps]))), local=local)
     anatomy = Anatomy(prepared, [run])
     try:
-        for x in inputs_of(loader):
+        for x in shown:
             anatomy.add(x)
     finally:
         net.time_steps = steps

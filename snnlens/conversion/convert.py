@@ -40,6 +40,7 @@ class Converted(nn.Module):
         super().__init__()
         self.network, self.method = network, method
         self.names, self.adds, self.coverage = prepared.activations, prepared.adds, coverage
+        self._options: dict[str, Any] = {"pool": prepared.pool, "folded": prepared.folded}
         self._watched = prepared.traced
         super().train(False)
 
@@ -92,6 +93,19 @@ class Converted(nn.Module):
         folded = x.expand(self.time_steps, *x.shape).flatten(0, 1)
         out: Tensor = self._run(folded).unflatten(0, (self.time_steps, len(x)))
         return out
+
+    def prepared_like(self, ann: nn.Module | Prepared, x: Tensor) -> Prepared:
+        """The ANN made ready as it was for this network.
+
+        Raises InputError for one of other activations, or whose copy differs from it on x.
+        """
+        made = ann if isinstance(ann, Prepared) else prepare(ann, **self._options)
+        if made.activations != self.names:
+            wanted = f"with the activations of the network: {', '.join(self.names[:3])}, ..."
+            raise InputError("the ANN", got=", ".join(made.activations[:3]), wanted=wanted)
+        if not isinstance(ann, Prepared) and self._options["pool"] == "as given":
+            made.check(ann, x)
+        return made
 
     def facts(self) -> dict[str, Any]:
         """What a Record says of this network."""

@@ -7,10 +7,11 @@ module that it cannot trace is taken as it is, and only its modules are seen.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor, fx, nn
 
 from snnlens.conversion import fold, known
@@ -22,6 +23,7 @@ from snnlens.neuron.layers import Neuron
 from snnlens.neuron.parallel import ParallelIF
 
 LISTED = 8  # unsupported layers that an error names
+CLOSE = (1e-3, 1e-9)  # relative, in float32 and in float64: folding adds in another order
 COLUMNS = ["module", "type", "outcome", "by", "why"]
 
 
@@ -44,6 +46,7 @@ class Prepared:
         coverage: module, type, outcome (replaced, kept, analog, folded, spiking), by, why.
         refused: what cannot be converted: name and type.
         traced: whether torch.fx saw the forward function.
+        pool, folded: as it was asked for.
     """
 
     network: nn.Module
@@ -52,10 +55,31 @@ class Prepared:
     coverage: pd.DataFrame
     refused: tuple[tuple[str, str], ...]
     traced: bool
+    pool: str = "as given"
+    folded: bool = True
 
     def copy(self) -> nn.Module:
         """A network of its own, with the same names."""
         return copy.deepcopy(self.network)
+
+    @torch.no_grad()
+    def check(self, ann: nn.Module, x: Tensor) -> None:
+        """Raise InputError where the prepared copy does not say what the ANN in eval mode says.
+
+        An activation that works in place on a tensor that is used again is such a case: the copy
+        leaves the tensor as it was.
+        """
+        before = ann.training
+        wanted, found = ann.eval()(x), self.network(x)
+        ann.train(before)
+        scale = float(wanted.abs().max()) or 1.0
+        off = float((wanted - found).abs().max()) / scale
+        if not off <= CLOSE[wanted.dtype == torch.float64]:  # NaN fails too
+            raise InputError(
+                "the network", got=f"one whose logits change by {off:.1g} when its activations no "
+                "longer work in place", wanted="the same without in-place operations",
+                do="write y = relu(x) where x is used again, not relu_(x) or inplace=True",
+            )  # fmt: skip
 
     def activation(self, name: str) -> nn.Module:
         """The activation of that name."""
@@ -82,6 +106,8 @@ def prepare(ann: nn.Module, *, pool: str = "as given", folded: bool = True) -> P
         raise InputError("pool", got=pool, wanted="as given or average")
     network = copy.deepcopy(ann).eval().requires_grad_(False)
     for name, module in list(network.named_modules()):
+        if getattr(module, "inplace", False):
+            module.inplace = False  # what an activation is given is looked at after it ran
         if isinstance(module, Neuron | ParallelIF):
             network.set_submodule(name, Stepped(module))
     traced, reason = _traced(network)
@@ -95,7 +121,7 @@ def prepare(ann: nn.Module, *, pool: str = "as given", folded: bool = True) -> P
             "the network", got=type(ann).__name__,
             wanted="with activations that spikes can stand for: ReLU or QCFS",
         )  # fmt: skip
-    return prepared
+    return replace(prepared, pool=pool, folded=folded)
 
 
 class _Rows:

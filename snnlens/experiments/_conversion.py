@@ -80,13 +80,15 @@ class Subject:
         self.dtype = getattr(torch, self.params.precision)
         ann, self.weights = _ann.load(point, both, progress)
         self.ann = ann.to(device, self.dtype)
-        x, _ = self._moved(both[1].batch(torch.arange(1)))
+        x, _ = self._moved(both[1].batch(torch.arange(min(8, len(both[1])))))
         _ann.logits(self.ann, x, self.params.ann)
         self.prepared: Prepared = prepare(
             self.ann, pool=self.params.pool, folded=self.params.batch_norm == "folded"
         )
         if not self.params.partial:
             refuse(self.prepared)
+        if self.params.pool == "as given":
+            self.prepared.check(self.ann, x)
         self.thresholds = thresholds_of(
             self.prepared, data=self._calibration(), quantile=self.params.quantile
         )

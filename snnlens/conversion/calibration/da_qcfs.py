@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from snnlens.conversion.clipping import inputs_of
 from snnlens.conversion.convert import Converted
 from snnlens.conversion.layers import ParallelLayer
-from snnlens.conversion.prepare import Prepared, prepare
+from snnlens.conversion.prepare import Prepared
 from snnlens.conversion.watching import passed
 from snnlens.errors import InputError
 
@@ -66,7 +66,7 @@ def calibrate(
     if variant not in ("published", "zero-mean"):
         raise InputError("variant", got=variant, wanted="published or zero-mean")
     shown, before = inputs_of(data), net.sum_first
-    prepared = ann if isinstance(ann, Prepared) else prepare(ann, folded=_folded(net))
+    prepared = net.prepared_like(ann, shown[0])
     tasks = [_Task(name, layer, alpha, variant, dense) for name, layer in net.layers.items()
              if isinstance(layer, ParallelLayer)]  # fmt: skip
     net.sum_first = True
@@ -150,7 +150,3 @@ def _mean(x: Tensor) -> Tensor:
     """Per channel, over batch and space: [C, 1, ...]."""
     axes = (0, *range(2, x.dim()))
     return x.mean(axes, keepdim=True)[0]
-
-
-def _folded(net: Converted) -> bool:
-    return "folded" in set(net.coverage["outcome"])

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from snnlens.conversion.prepare import prepare, refuse
+from snnlens.conversion.watching import passed
 from snnlens.errors import InputError
 from tests.unit.conversion.nets import Branches, Functional, Untraceable, branches, relus
 
@@ -121,3 +122,36 @@ def test_a_convolution_whose_output_goes_two_ways_is_not_folded() -> None:
     ann.bn.running_mean.uniform_(-1, 1)
     x = torch.rand(3, 4)
     assert torch.allclose(prepare(ann).network(x), ann(x))
+
+
+class InPlace(nn.Module):
+    """`relu` works in place; where `again` its input is used once more, changed by then."""
+
+    def __init__(self, *, again: bool) -> None:
+        super().__init__()
+        self.a, self.relu, self.b, self.again = (
+            nn.Linear(5, 5),
+            nn.ReLU(inplace=True),
+            nn.Linear(5, 5),
+            again,
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.a(x)
+        y = self.b(self.relu(z))
+        return y + z if self.again else y
+
+
+def test_activations_in_place() -> None:
+    """What an activation was given is seen as it was; a network that relies on it is told."""
+    torch.manual_seed(0)
+    x, ann = torch.randn(20, 5), InPlace(again=False)
+    made = prepare(ann)
+    made.check(ann, x)
+    seen = passed(made.network, made, x)
+    assert (seen.inputs["relu"] < 0).any()
+    assert ann.relu.inplace
+    assert ann.training
+    other = InPlace(again=True)
+    with pytest.raises(InputError, match="the same without in-place operations; got 'one whose"):
+        prepare(other).check(other, x)
