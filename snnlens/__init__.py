@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from snnlens.api import record as record
     from snnlens.api import run as run
     from snnlens.api import watch as watch
-    from snnlens.conversion import QCFS as QCFS
-    from snnlens.conversion import convert as convert
+    from snnlens.conversion.activations import QCFS as QCFS
+    from snnlens.conversion.convert import convert as convert
     from snnlens.errors import InputError as InputError
     from snnlens.errors import NothingToRecord as NothingToRecord
     from snnlens.errors import SnnlensError as SnnlensError

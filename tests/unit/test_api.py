@@ -215,9 +215,10 @@ def test_an_object_is_taken_where_a_name_is(tmp_path: Path) -> None:
 
 def test_public_names() -> None:
     assert snnlens.__all__ == [
-        "ATan", "Constant", "IF", "InputError", "LIF", "NothingToRecord", "PLIF", "Rectangular",
-        "Sigmoid", "Site", "SnnlensError", "SuperSpike", "Triangular", "__version__", "analyse",
-        "audit", "checkup", "load", "record", "resnet", "run", "watch",
+        "ATan", "Constant", "IF", "InputError", "LIF", "NothingToRecord", "PLIF", "QCFS",
+        "Rectangular", "Sigmoid", "Site", "SnnlensError", "SuperSpike", "Triangular", "__version__",
+        "analyse", "audit", "checkup", "conversion", "convert", "load", "record", "resnet", "run",
+        "watch",
     ]  # fmt: skip
     for name in snnlens.__all__:
         assert getattr(snnlens, name)
