@@ -17,6 +17,10 @@ NO_SPIKES = ("ann", "requantised")
 KIND = ["family", "residual", "activation", "depth", "width", "levels", "thresholds", "calibration",
         "dataset", "batch_norm", "pool", "precision"]  # fmt: skip
 IN_NAME = ("family", "residual", "activation", "depth", "width", "levels")
+ACTIVATIONS = {
+    "qcfs": "QCFS of several L",
+    "mixed": "QCFS and ReLU",
+}  # without one number of levels
 WHOLE = ["depth", "width", "levels", "seed", "time_steps", "latency_steps", "right", "samples"]
 CLOSE = 1.0  # percentage points below the ANN
 FITTED = (8, 256)  # T: below 8 a rate has too few values for a power law
@@ -91,7 +95,7 @@ def by_kind(table: pd.DataFrame) -> pd.DataFrame:
         networks=1, **{c: n * table[c] ** 2 for c in sizes}, **{c: n * table[c] for c in shares}
     )
     keys = ["kind", "neuron", "time_steps", "view", "order"]
-    made = sums.groupby(keys, sort=False, as_index=False).sum()
+    made = sums.groupby(keys, sort=False, as_index=False).sum(min_count=1)  # NaN is not 0
     count = made["values"].to_numpy(float)
     return made.assign(
         **{c: conversion.rms(made[c].to_numpy(float), count) for c in sizes},
@@ -172,7 +176,8 @@ def _of_ann(record: Record, counted: pd.DataFrame, top1: Any) -> Any:
 
 def _latency(record: Record, row: pd.Series[Any]) -> int | None:
     """Steps until the answer is there, where a layer runs one step after the other."""
-    depth = record.networks[row["network"]].get("spiking_layers")
+    facts = record.networks[row["network"]]
+    depth = facts.get("spiking_depth") or facts.get("spiking_layers")  # one behind the other
     if row["neuron"] in NO_SPIKES or not depth or not row["time_steps"]:
         return None
     parallel = not str(row["neuron"]).startswith("sequential")
@@ -204,4 +209,5 @@ def _short(row: pd.Series[Any]) -> str:
     elif pd.notna(depth) and str(int(depth)) not in name:
         name += f", {int(depth)} layers"
     name += " residual" if row["residual"] and "resnet" not in name.lower() else ""
-    return name + (f", L = {int(row['levels'])}" if pd.notna(row["levels"]) else ", ReLU")
+    without = ACTIVATIONS.get(row["activation"], "ReLU")
+    return name + (f", L = {int(row['levels'])}" if pd.notna(row["levels"]) else f", {without}")

@@ -150,7 +150,9 @@ def _sizes(facts: list[dict[str, Any]]) -> str:
 def _levels(networks: pd.DataFrame) -> str:
     levels = sorted({int(x) for x in networks["levels"].dropna()})
     parts = [f"QCFS with L = {', '.join(map(str, levels))} levels"] if levels else []
-    return " and ".join(parts + ["ReLU"] * bool(networks["levels"].isna().any()))
+    others = networks.loc[networks["levels"].isna(), "activation"]
+    names = [_conversion_tables.ACTIVATIONS.get(kind, "ReLU") for kind in others]
+    return " and ".join([*parts, *dict.fromkeys(names)])
 
 
 def _seeds(networks: pd.DataFrame) -> str:

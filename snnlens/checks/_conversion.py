@@ -153,6 +153,11 @@ def is_max_pool(rows: pd.DataFrame) -> pd.Series:
     return bare.str.startswith("maxpool")
 
 
+def of_currents(rows: pd.DataFrame) -> pd.Series:
+    """Which rows are max-pools that see no spikes of single layers: exact for no neuron."""
+    return is_max_pool(rows) & rows["why"].str.startswith("a maximum of currents")
+
+
 def places(rows: pd.DataFrame, run: str) -> list[Place]:
     """Every spiking layer of a network whose activations were replaced by neurons of one kind.
 

@@ -16,7 +16,7 @@ WARNING = 0.5
 class DeadChannel(ConversionCheck):
     """Channels of the ANN that are 0 at every position of every sample, of each spiking layer.
 
-    Judged where thresholds were read from activations; a learned one was fitted to no channel.
+    The samples are those that thresholds were read of. Judged where thresholds were read from activations; a learned one was fitted to no channel.
     """
 
     name = "dead_channel"
@@ -59,13 +59,24 @@ class DeadChannel(ConversionCheck):
         yield self.finding("warning" if severe else "note", seen.known(worst["layer"]), (
             f"{seen.name}: {int(worst['dead_channels'])} of {int(worst['channels'])} channels of "
             f"{worst['layer']} are 0 on all samples{bound}, and the least theta there is "
-            f"{worst['threshold_min']:.3g} ({extent(seen)}{_proves(seen)}){also(bad, worst)}"
+            f"{worst['threshold_min']:.3g} ({_extent(seen)}{_proves(seen)}){also(bad, worst)}"
         ))  # fmt: skip
+
+
+def _looked_at(seen: Seen) -> int | None:
+    """Samples of which thresholds were read."""
+    samples: int | None = seen.facts.get("calibration_samples") or seen.facts.get("samples")
+    return samples
+
+
+def _extent(seen: Seen) -> str:
+    read = seen.facts.get("calibration_samples")
+    return f"N = {read} samples that thresholds were read of" if read else extent(seen)
 
 
 def _proves(seen: Seen) -> str:
     """`; a new sample wakes one with at most 1.5 %`: the 95 % bound; empty if N is unknown."""
-    samples = seen.facts.get("samples")
+    samples = _looked_at(seen)
     if not samples:
         return ""
     bound = rule_of_three(int(samples))

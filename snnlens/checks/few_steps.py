@@ -83,7 +83,8 @@ class Run:
     @cached_property
     def bound(self) -> float:
         """How far below is too far, in percentage points."""
-        p, samples = self.ann / 100, int(self.rows["samples"].min())
+        samples = int(self.rows["samples"].min())
+        p = min(max(self.ann / 100, 1 / samples), 1 - 1 / samples)  # no accuracy is known exactly
         return max(FAR, ERRORS * 100 * math.sqrt(2 * p * (1 - p) / samples))
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnlens.checks._conversion import ConversionCheck, coverage, is_max_pool
+from snnlens.checks._conversion import ConversionCheck, coverage, is_max_pool, of_currents
 from snnlens.checks._seen import Seen, names
 from snnlens.recording.result import Finding
 
@@ -40,7 +40,8 @@ class FunctionalRelu(ConversionCheck):
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
         rows = coverage(seen)
-        analog = rows[(rows["outcome"] == "analog") & ~is_max_pool(rows)]
+        exact = is_max_pool(rows) & ~of_currents(rows)
+        analog = rows[(rows["outcome"] == "analog") & ~exact]
         if len(analog):
             first = analog.iloc[0]
             spiking = int(rows["outcome"].isin(["replaced", "spiking"]).sum())

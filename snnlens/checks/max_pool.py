@@ -13,6 +13,7 @@ from snnlens.checks._conversion import (
     is_max_pool,
     layers,
     longest,
+    of_currents,
     places,
     ran,
 )
@@ -84,7 +85,8 @@ def _pools(seen: Seen) -> list[Pool]:
     rows = coverage(seen)
     spiking = places(rows, "sequential" if "sequential" in ran(seen) else "parallel")
     found = []
-    for at, row in rows[is_max_pool(rows) & (rows["outcome"] == "analog")].iterrows():
+    seen_spikes = is_max_pool(rows) & ~of_currents(rows)
+    for at, row in rows[seen_spikes & (rows["outcome"] == "analog")].iterrows():
         before = [place for place in spiking if place.row < int(str(at))]
         behind = [place for place in spiking if place.row > int(str(at))]
         if before and before[-1].kind == "sequential":

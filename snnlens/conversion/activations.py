@@ -20,7 +20,8 @@ LEAST = 1e-6  # a threshold that training drove to 0 stays above it; convert ref
 class QCFS(nn.Module):
     """Quantisation, clip, floor and shift, with a learned threshold; its gradient skips the floor.
 
-    dh/dz = 1 inside of the range, else 0; dh/dtheta = h/theta - z/theta inside, 1 above, 0 below.
+    dh/dz = 1 inside of the range, else 0; dh/dtheta = h/theta - z/theta inside, 1 above, 0 below,
+    where floor(...) > L is above: z >= theta (1 + 1 / 2L).
 
     Args:
         levels: L, at least 1; None: no quantisation, clip(z, 0, theta).

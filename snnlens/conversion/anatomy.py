@@ -37,13 +37,17 @@ class Anatomy:
     Args:
         prepared: the ANN.
         runs: converted networks of it.
-        scattered: of which layers and T pairs of activation and rate are kept.
+        scattered: at which T pairs of activation and rate are kept.
+        guessed: by name, how many channels had no threshold of their own where it was read; None:
+            thresholds were learned, and channels that are 0 on all samples shown are counted.
     """
 
     def __init__(
-        self, prepared: Prepared, runs: Sequence[Run], *, scattered: Sequence[int] = ()
-    ) -> None:
+        self, prepared: Prepared, runs: Sequence[Run], *, scattered: Sequence[int] = (),
+        guessed: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
         self.prepared, self.runs, self.scattered = prepared, runs, scattered
+        self.guessed = guessed or {}
         self.order = {name: i for i, name in enumerate(prepared.activations)}
         self._layers: dict[tuple[Any, ...], Sums] = defaultdict(lambda: defaultdict(float))
         self._paths: dict[tuple[Any, ...], Sums] = defaultdict(lambda: defaultdict(float))
@@ -181,7 +185,7 @@ class Anatomy:
         return {
             "layer": name, "threshold": float(theta.mean()), "threshold_min": float(theta.min()),
             "threshold_max": float(theta.max()), "channels": len(active),
-            "dead_channels": int((~active).sum()),
+            "dead_channels": self.guessed.get(name, int((~active).sum())),
         }  # fmt: skip
 
     def _accuracies(self) -> pd.DataFrame:
@@ -254,7 +258,7 @@ def _membranes(
     layer: Spiking, steps: Tensor, spikes: Tensor, times: Sequence[int]
 ) -> dict[int, Tensor]:
     """V(t) / theta at the end of step t, as the neuron reckons it: V + X - S."""
-    v = torch.full_like(spikes[0], 0.5)
+    v = torch.full_like(spikes[0], layer.shift)
     found = {}
     for t, (current, fired) in enumerate(zip(steps * (1 / layer.theta), spikes, strict=True), 1):
         v = v + current - fired

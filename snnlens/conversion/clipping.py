@@ -10,16 +10,18 @@ Rueckauer et al. 2017 (Frontiers in Neuroscience 11).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snnlens.conversion.prepare import Prepared
 from snnlens.errors import InputError
 
 LEAST_THETA = 1e-3  # where no channel of a layer is positive, and the least of any
+LIMITS: dict[type[nn.Module], float] = {nn.ReLU6: 6.0}  # what an activation itself clips at
 BINS = 4096  # of the histogram that a quantile is read from: exact to 1/4096 of the maximum
 
 
@@ -41,6 +43,7 @@ def thresholds(
     batches: Iterable[Any],
     *,
     quantile: float | None = None,
+    guessed: dict[str, int] | None = None,
 ) -> dict[str, Tensor]:
     """theta per channel, [C, 1, ...], of each named activation: the maximum of its input.
 
@@ -49,6 +52,7 @@ def thresholds(
         names: its activations.
         batches: x or (x, y), the training set.
         quantile: in (0, 1]: of the positive part of the input, instead of the maximum.
+        guessed: is given, by name, how many channels were never positive.
 
     Raises:
         InputError: an empty set, a quantile outside.
@@ -65,7 +69,13 @@ def thresholds(
     axes = _look(prepared, names, shown, maximum)
     if quantile is not None and quantile < 1:
         highest = _quantiles(prepared, names, shown, highest, quantile)
-    return {name: _column(_alive(highest[name]), axes[name]) for name in names}
+    made = {}
+    for name in names:
+        limit = LIMITS.get(type(prepared.activation(name)), math.inf)
+        made[name] = _column(_alive(highest[name]).clamp(max=limit), axes[name])
+        if guessed is not None:
+            guessed[name] = int((highest[name] <= 0).sum())
+    return made
 
 
 def _quantiles(

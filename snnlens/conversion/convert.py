@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from snnlens.conversion import clipping
+from snnlens.conversion import clipping, known
 from snnlens.conversion.activations import LEAST, QCFS
-from snnlens.conversion.known import FUNCTIONS
 from snnlens.conversion.layers import LAYERS, ParallelLayer, Spiking, Stepped
 from snnlens.conversion.prepare import Prepared, prepare, refuse
 from snnlens.errors import InputError
@@ -41,7 +40,8 @@ class Converted(nn.Module):
         self.network, self.method = network, method
         self.names, self.adds, self.coverage = prepared.activations, prepared.adds, coverage
         self._options: dict[str, Any] = {"pool": prepared.pool, "folded": prepared.folded}
-        self._watched = prepared.traced
+        left = set(coverage["outcome"]) & {"analog", "spiking"}
+        self._watched = prepared.traced or bool(left)  # what was left analog calls what it likes
         super().train(False)
 
     @property
@@ -136,7 +136,7 @@ class Converted(nn.Module):
             wanted = "left off: a sequential neuron needs its currents step by step"
             raise InputError("sum_first", got=True, wanted=wanted)
         odd = self.coverage[self.coverage["outcome"].isin(["analog", "spiking"])]
-        odd = odd[~odd["type"].str.startswith(("MaxPool", "max_pool"))]
+        odd = odd[odd["why"] != known.MAX.why]
         if len(odd):
             wanted = f"left off: {odd['module'].iloc[0]} is not linear, and no parallel neuron"
             raise InputError("sum_first", got=True, wanted=wanted)
@@ -189,7 +189,8 @@ def convert(
     chosen = thresholds_of(prepared, data=data, quantile=quantile, given=thresholds)
     network, coverage = prepared.copy(), prepared.coverage.copy()
     for name in prepared.activations:
-        network.set_submodule(name, LAYERS[method](chosen[name], time_steps))
+        shift = getattr(prepared.activation(name), "shift", 0.5)
+        network.set_submodule(name, LAYERS[method](chosen[name], time_steps, shift))
         coverage.loc[coverage["module"] == name, "by"] = LAYERS[method].__name__
     made = Converted(prepared, network, method, coverage)
     made.time_steps = time_steps
@@ -220,8 +221,12 @@ def thresholds_of(
     data: Iterable[Any] | None = None,
     quantile: float | None = None,
     given: dict[str, Tensor] | None = None,
+    guessed: dict[str, int] | None = None,
 ) -> dict[str, Tensor]:
-    """theta of each activation by name: learned, given, or seen in the data; as `convert`."""
+    """theta of each activation by name: learned, given, or seen in the data; as `convert`.
+
+    `guessed` is given, by name, how many channels had no threshold of their own in the data.
+    """
     found = dict(given or {})
     for name in prepared.activations:
         activation = prepared.activation(name)
@@ -236,7 +241,7 @@ def thresholds_of(
             do="give data=batches (the training set), or train with QCFS",
         )  # fmt: skip
     if missing and data is not None:
-        found |= clipping.thresholds(prepared, missing, data, quantile=quantile)
+        found |= clipping.thresholds(prepared, missing, data, quantile=quantile, guessed=guessed)
     return found
 
 
@@ -260,6 +265,8 @@ class _Watch(TorchFunctionMode):
         self.seen: set[str] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in FUNCTIONS or func in (Tensor.relu, Tensor.relu_):
-            self.seen.add(f"{getattr(func, '__name__', func)}()")
+        name = str(getattr(func, "__name__", func))
+        clamps = name in known.CLAMPS and known.is_relu(args, kwargs or {})
+        if clamps or name in known.NON_LINEAR:
+            self.seen.add(f"{name}()")
         return func(*args, **(kwargs or {}))

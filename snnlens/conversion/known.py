@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from snnlens.conversion.activations import QCFS
 from snnlens.conversion.layers import Stepped
+from snnlens.conversion.pools import FUNCTIONS as POOL_FUNCTIONS
+from snnlens.conversion.pools import MAX_POOLS
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,24 @@ MAX = Verdict(
     "the maximum at each step is that of the counts for sorted trains with one threshold per "
     "channel (parallel neurons), and not for others",
 )
+MAX_OF_INPUT = Verdict("kept", "a maximum before all spikes: it is the same at every step")
+MAX_OF_CURRENTS = Verdict(
+    "analog", "a maximum of currents, which is no maximum of their means", refused=True
+)
+OWN_STATISTICS = Verdict(
+    "analog", "it normalises by the batch at hand, in which steps would count as samples",
+    refused=True,
+)  # fmt: skip
 UNKNOWN = Verdict(
     "analog", "not linear: its mean over time is not its value at the mean", refused=True
 )
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 RELUS = (nn.ReLU, nn.ReLU6)
-MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 KEPT = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d,
     nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
+    *NORMS,
     nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
     nn.Flatten, nn.Unflatten, nn.Identity, nn.ZeroPad1d, nn.ZeroPad2d,
@@ -49,6 +59,11 @@ KEPT = (
 )  # fmt: skip
 FUNCTIONS = {functional.relu, torch.relu, torch.relu_, functional.relu_, functional.relu6}
 METHODS = {"relu", "relu_"}
+NON_LINEAR = {  # functions that a network calls which torch.fx cannot trace
+    "relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "elu", "selu", "celu", "gelu", "silu",
+    "mish", "tanh", "sigmoid", "softplus", "softmax", "log_softmax", "hardtanh", "hardswish",
+    "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "minimum", "square", "exp", "abs",
+}  # fmt: skip
 CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_min_"}
 SUMS = {operator.add, operator.iadd, torch.add}
 HARMLESS = {
@@ -64,7 +79,6 @@ HARMLESS_METHODS = {
     "add", "add_", "flatten", "view", "reshape", "permute", "transpose", "mean", "squeeze", "size",
     "unsqueeze", "contiguous", "unflatten", "dim", "to", "float", "double",
 }  # fmt: skip
-POOL_FUNCTIONS = {functional.max_pool1d, functional.max_pool2d, functional.max_pool3d}
 ARITHMETIC = {operator.mul, operator.truediv, operator.sub, operator.neg, operator.floordiv}
 
 
@@ -86,7 +100,9 @@ def judge_module(module: nn.Module) -> Verdict:
     if isinstance(module, Stepped):
         return SPIKING
     if isinstance(module, MAX_POOLS):
-        return MAX
+        return MAX_OF_CURRENTS  # but where the graph says what it sees, see prepare.py
+    if isinstance(module, NORMS) and module.running_mean is None:
+        return OWN_STATISTICS
     return LINEAR if isinstance(module, KEPT) else UNKNOWN
 
 
@@ -96,21 +112,11 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 def is_sum(node: fx.Node) -> bool:
-    """Whether a node adds two tensors of the network."""
+    """Whether a node adds two tensors of the network, neither of them a parameter."""
     added = node.op == "call_function" and node.target in SUMS
     method = node.op == "call_method" and node.target in ("add", "add_")
-    return (
-        (added or method) and len(tensors(node)) == 2 and not node.kwargs and not _is_number(node)
-    )
-
-
-def is_max_pool(gm: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a node takes maxima over windows."""
-    if node.op == "call_module":
-        return isinstance(gm.get_submodule(str(node.target)), MAX_POOLS)
-    return node.op == "call_function" and getattr(node.target, "__name__", "").startswith(
-        "max_pool"
-    )
+    plain = not node.kwargs and not _is_number(node)
+    return (added or method) and plain and len(_values(node)) == 2
 
 
 def tensors(node: fx.Node) -> tuple[fx.Node, ...]:
@@ -131,33 +137,6 @@ def activation_of(node: fx.Node) -> nn.Module:
     return nn.ReLU6() if node.target is functional.relu6 else nn.ReLU()
 
 
-def average_pool(gm: fx.GraphModule, node: fx.Node) -> nn.Module:
-    """The average pool over the windows of a max-pool."""
-    if node.op == "call_module":
-        return averaged(gm.get_submodule(str(node.target)))
-    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    given = dict(zip(names, node.args[1:], strict=False)) | dict(node.kwargs)
-    given.pop("return_indices", None)
-    name = getattr(node.target, "__name__", "")
-    kind = {"1": nn.MaxPool1d, "2": nn.MaxPool2d, "3": nn.MaxPool3d}[name[8:9] or "2"]
-    return averaged(kind(**given))  # type: ignore[arg-type]
-
-
-def averaged(pool: nn.Module) -> nn.Module:
-    """The average pool over a max-pool's windows; padding is not counted, as a maximum ignores it.
-
-    >>> averaged(nn.MaxPool2d(3, 2, 1))
-    AvgPool2d(kernel_size=3, stride=2, padding=1)
-    """
-    kinds: dict[Any, Any] = {
-        nn.MaxPool1d: nn.AvgPool1d, nn.MaxPool2d: nn.AvgPool2d, nn.MaxPool3d: nn.AvgPool3d,
-    }  # fmt: skip
-    p: Any = pool
-    return kinds[type(pool)](  # type: ignore[no-any-return]
-        p.kernel_size, p.stride, p.padding, ceil_mode=p.ceil_mode, count_include_pad=False
-    )
-
-
 def _method(node: fx.Node) -> Verdict | None:
     if node.target in METHODS or (node.target in CLAMPS and _is_relu(node)):
         return REPLACED
@@ -173,16 +152,36 @@ def _function(node: fx.Node) -> Verdict | None:
         return REPLACED
     if is_sum(node):
         return SUM
-    if str(getattr(node.target, "__name__", "")).startswith(("max_pool", "boolean_dispatch")):
-        return MAX if node.target in POOL_FUNCTIONS else UNKNOWN
+    if node.target in POOL_FUNCTIONS:
+        return MAX_OF_CURRENTS
     if node.target in ARITHMETIC:
-        return None if len(node.all_input_nodes) < 2 or _is_number(node) else UNKNOWN
+        return None if _is_number(node) or _is_linear(node) else UNKNOWN
     return None if node.target in HARMLESS else UNKNOWN
+
+
+def _is_linear(node: fx.Node) -> bool:
+    """Whether arithmetic is linear in what the input decides: h * 2, h - g, not h * h, 2 / h."""
+    values = _values(node)
+    if node.target in (operator.sub, operator.neg):
+        return True
+    if node.target is operator.mul:
+        return len(values) == 1
+    return node.target is operator.truediv and len(values) == 1 and node.args[0] is values[0]
+
+
+def _values(node: fx.Node) -> list[fx.Node]:
+    """The arguments of a node that the input decides, each as often as it stands there."""
+    return [n for n in tensors(node) if n.op != "get_attr"]
 
 
 def _is_relu(node: fx.Node) -> bool:
     """Whether a clamp is max(x, 0)."""
-    given = dict(zip(("min", "max"), node.args[1:], strict=False)) | dict(node.kwargs)
+    return is_relu(node.args, node.kwargs)
+
+
+def is_relu(args: Any, kwargs: Any) -> bool:
+    """Whether a clamp with these arguments is max(x, 0)."""
+    given = dict(zip(("min", "max"), args[1:], strict=False)) | dict(kwargs)
     return bool(given.get("min") == 0 and given.get("max") is None)
 
 

@@ -15,6 +15,8 @@ from snnlens.errors import InputError
 from snnlens.neuron.layers import IF, Neuron
 from snnlens.neuron.parallel import ParallelIF, count, rate
 
+NUDGE = (1e-5, 1e-9)  # relative, float32 and float64: above the rounding of 1,000 steps
+
 
 class Spiking(nn.Module, ABC):
     """A layer of neurons whose mean output over T steps stands for an activation.
@@ -22,6 +24,7 @@ class Spiking(nn.Module, ABC):
     Args:
         threshold: theta, one number, or a tensor that broadcasts against one sample [C, ...].
         time_steps: T.
+        shift: psi / theta of the activation: what the sum of currents begins with.
 
     Attributes:
         bias: psi_DA, added to the current at every step; 0 unless calibrated.
@@ -33,8 +36,9 @@ class Spiking(nn.Module, ABC):
     bias: Tensor
     gain: Tensor
 
-    def __init__(self, threshold: Tensor | float, time_steps: int) -> None:
+    def __init__(self, threshold: Tensor | float, time_steps: int, shift: float = 0.5) -> None:
         super().__init__()
+        self.shift = shift
         theta = torch.as_tensor(threshold).detach().clone()
         if not bool((theta > 0).all()):  # NaN fails too
             raise InputError("threshold", got=float(theta.min()), wanted="above 0")
@@ -58,8 +62,11 @@ class Spiking(nn.Module, ABC):
         """Spikes [T, B, ...] of zeros and ones from currents [T, B, ...]."""
 
     def encode(self, a: Tensor) -> Tensor:
-        """Activations [B, ...] as the spikes times theta of a constant current, [T B, ...]."""
-        steps = a.expand(self.time_steps, *a.shape)
+        """Activations [B, ...] as the spikes times theta of a constant current, [T B, ...].
+
+        An activation on a tie (theta / 4 at T = 2) is counted up, as by `count`, in every form.
+        """
+        steps = (a * (1 + NUDGE[a.dtype == torch.float64])).expand(self.time_steps, *a.shape)
         return self.unheard(steps).flatten(0, 1) * self.theta
 
     @abstractmethod
@@ -71,7 +78,7 @@ class Spiking(nn.Module, ABC):
 
         k = clip(floor((z + psi_DA) T / theta + 1/2), 0, T). Source: Hao et al. 2025, Section 4.
         """
-        return count((z + self.bias) * time_steps, self.theta, time_steps)
+        return count((z + self.bias) * time_steps, self.theta, time_steps, self.shift)
 
     def mean_of(self, counts: Tensor, time_steps: int) -> Tensor:
         """r = (theta + phi_DA) k / T."""
@@ -79,7 +86,7 @@ class Spiking(nn.Module, ABC):
 
 
 class SequentialLayer(Spiking):
-    """Integrate and fire with soft reset from V(0) = theta / 2, in units of theta.
+    """Integrate and fire with soft reset from V(0) = psi (theta / 2), in units of theta.
 
     >>> layer = SequentialLayer(2.0, time_steps=3)
     >>> layer(torch.tensor([[1.0], [0.5], [0.5]])).flatten().tolist()
@@ -88,9 +95,9 @@ class SequentialLayer(Spiking):
 
     neuron: IF
 
-    def __init__(self, threshold: Tensor | float, time_steps: int) -> None:
-        super().__init__(threshold, time_steps)
-        self.neuron = IF(1.0, reset="soft", initial_potential=0.5)
+    def __init__(self, threshold: Tensor | float, time_steps: int, shift: float = 0.5) -> None:
+        super().__init__(threshold, time_steps, shift)
+        self.neuron = IF(1.0, reset="soft", initial_potential=shift)
 
     def spikes(self, steps: Tensor) -> Tensor:
         """By the neuron core."""
@@ -114,9 +121,9 @@ class ParallelLayer(Spiking):
 
     neuron: ParallelIF
 
-    def __init__(self, threshold: Tensor | float, time_steps: int) -> None:
-        super().__init__(threshold, time_steps)
-        self.neuron = ParallelIF(self.theta)
+    def __init__(self, threshold: Tensor | float, time_steps: int, shift: float = 0.5) -> None:
+        super().__init__(threshold, time_steps, shift)
+        self.neuron = ParallelIF(self.theta, shift)
         self.sum_first = False
 
     def forward(self, x: Tensor) -> Tensor:

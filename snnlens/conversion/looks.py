@@ -9,6 +9,7 @@ from torch import Tensor
 
 from snnlens.conversion.convert import Converted
 from snnlens.conversion.watching import Pass
+from snnlens.neuron.parallel import ParallelIF
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Run:
 
     def lengths(self) -> list[tuple[int, tuple[int, ...]]]:
         """The runs that are needed: T, and the T that each one shows."""
-        if self.net.method == "sequential":
+        sorts = any(isinstance(m, ParallelIF) for m in self.net.modules())
+        if self.net.method == "sequential" and not sorts:
             return [(max(self.times), self.times)]
         return [(t, (t,)) for t in self.times]
 

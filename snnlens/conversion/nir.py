@@ -118,7 +118,8 @@ class _Walk:
             self._put(node, f"{name}_amplitude", [Current(self._spread(module.theta, node))],
                       after=name)  # fmt: skip
         elif isinstance(module, NOTHING):
-            self._put(node, name, [])
+            twice = len(node.args) == 2 and node.args[0] is node.args[1]  # h + h is one edge
+            self._put(node, name, [Current(2.0)] if twice else [])
         elif isinstance(module, MEANS):
             self._put(node, name, [self._mean(node)])
         elif type(module) in KNOWN:

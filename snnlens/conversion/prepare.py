@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, fx, nn
 
-from snnlens.conversion import fold, known
+from snnlens.conversion import fold, known, pools
 from snnlens.conversion.activations import QCFS
 from snnlens.conversion.known import Verdict
 from snnlens.conversion.layers import Stepped
@@ -24,6 +24,7 @@ from snnlens.neuron.parallel import ParallelIF
 
 LISTED = 8  # unsupported layers that an error names
 CLOSE = (1e-3, 1e-9)  # relative, in float32 and in float64: folding adds in another order
+AVERAGED = Verdict("kept", "as an average pool, as was asked")
 COLUMNS = ["module", "type", "outcome", "by", "why"]
 
 
@@ -62,6 +63,17 @@ class Prepared:
         """A network of its own, with the same names."""
         return copy.deepcopy(self.network)
 
+    @property
+    def depth(self) -> int:
+        """The most activations that lie one behind the other; all, where it is not traced."""
+        if not isinstance(self.network, fx.GraphModule):
+            return len(self.activations)
+        longest: dict[fx.Node, int] = {}
+        for node in self.network.graph.nodes:
+            before = max((longest[n] for n in node.all_input_nodes), default=0)
+            longest[node] = before + (node.target in self.activations)
+        return max(longest.values())
+
     @torch.no_grad()
     def check(self, ann: nn.Module, x: Tensor) -> None:
         """Raise InputError where the prepared copy does not say what the ANN in eval mode says.
@@ -69,6 +81,8 @@ class Prepared:
         An activation that works in place on a tensor that is used again is such a case: the copy
         leaves the tensor as it was.
         """
+        if any(isinstance(m, Stepped) for m in self.network.modules()):
+            return  # a spiking layer by itself takes samples for steps
         before = ann.training
         wanted, found = ann.eval()(x), self.network(x)
         ann.train(before)
@@ -77,8 +91,9 @@ class Prepared:
         if not off <= CLOSE[wanted.dtype == torch.float64]:  # NaN fails too
             raise InputError(
                 "the network", got=f"one whose logits change by {off:.1g} when its activations no "
-                "longer work in place", wanted="the same without in-place operations",
-                do="write y = relu(x) where x is used again, not relu_(x) or inplace=True",
+                "longer work in place and BatchNorms are folded", wanted="the same by both",
+                do="write y = relu(x) where x is used again, not relu_(x) or inplace=True; or give "
+                "folded=False (--batch-norm eval)",
             )  # fmt: skip
 
     def activation(self, name: str) -> nn.Module:
@@ -160,6 +175,9 @@ def _traced(network: nn.Module) -> tuple[fx.GraphModule | None, str]:
 
 def _of_graph(gm: fx.GraphModule, rows: _Rows, pool: str, *, folded: bool) -> Prepared:
     gone = fold.fold(gm) if folded else {}
+    places = {n for n in gm.graph.nodes if known.judge(gm, n) == known.REPLACED}
+    pools.move_behind(gm, places)
+    exact = _exact_pools(gm, places)
     activations, adds = [], {}
     for node in list(gm.graph.nodes):
         if node.name in gone:
@@ -176,14 +194,27 @@ def _of_graph(gm: fx.GraphModule, rows: _Rows, pool: str, *, folded: bool) -> Pr
             shortcut = _shortcut(node)
             name = _put(gm, node, _path(node, "add"), Add())
             adds[name] = shortcut
-        elif known.is_max_pool(gm, node) and pool == "average":
-            _put(gm, node, name, known.average_pool(gm, node))
-            verdict = Verdict("kept", "as an average pool, as was asked")
+        elif pools.is_max_pool(gm, node):
+            if pool == "average":
+                _put(gm, node, name, pools.average_pool(gm, node))
+            verdict = AVERAGED if pool == "average" else exact.get(node, verdict)
         rows.add(name, kind, verdict)
     gm.graph.eliminate_dead_code()
     gm.delete_all_unused_submodules()
     gm.recompile()
     return Prepared(gm, tuple(activations), adds, rows.frame(), tuple(rows.refused), traced=True)
+
+
+def _exact_pools(gm: fx.GraphModule, places: set[fx.Node]) -> dict[fx.Node, Verdict]:
+    """The max-pools whose mean over time is the maximum of means, and why."""
+    found = {}
+    for node in gm.graph.nodes:
+        if pools.is_max_pool(gm, node):
+            if pools.is_first(gm, node, places):
+                found[node] = known.MAX_OF_INPUT
+            elif pools.is_exact(gm, node, places):
+                found[node] = known.MAX
+    return found
 
 
 def _has(gm: nn.Module, name: str) -> bool:
@@ -258,9 +289,9 @@ def _plain(network: nn.Module, rows: _Rows, reason: str, pool: str) -> Prepared:
         if not known.is_leaf(module):
             continue
         verdict = known.judge_module(module)
-        if isinstance(module, known.MAX_POOLS) and pool == "average":
-            network.set_submodule(name, known.averaged(module))
-            verdict = Verdict("kept", "as an average pool, as was asked")
+        if isinstance(module, pools.MAX_POOLS) and pool == "average":
+            network.set_submodule(name, pools.averaged(module))
+            verdict = AVERAGED
         if verdict.outcome == "replaced":
             activations.append(name)
         rows.add(name, type(module).__name__, verdict)

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from snnlens.conversion.activations import QCFS
 from snnlens.conversion.layers import Spiking
-from snnlens.neuron.parallel import count
 
 SOURCES = ("inherited", "clip", "quantisation", "unevenness")
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)
@@ -102,7 +101,7 @@ def residual(
     edge = ROUNDING if membrane.dtype == torch.float64 else ROUNDING_32
     more = (membrane < -edge) & (counts > 0)
     less = (membrane >= 1 - edge) & (counts < time_steps)
-    asked = count((z + layer.bias) * time_steps, layer.theta, time_steps)
+    asked = layer.closed_form(z, time_steps)
     wrong = (more != (counts > asked)) | (less != (counts < asked))
     return {"residual_more": _total(more), "residual_less": _total(less),
             "residual_wrong": _total(wrong)}  # fmt: skip

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from snnlens.conversion.convert import Converted
 from snnlens.conversion.layers import Spiking
 from snnlens.conversion.prepare import Prepared
+from snnlens.errors import InputError
 
 See = Callable[[str, Spiking, Tensor, Tensor], None]
 
@@ -33,6 +34,7 @@ def passed(network: nn.Module, prepared: Prepared, x: Tensor) -> Pass:
     for name in prepared.activations:
 
         def hook(_: Any, given: tuple[Tensor, ...], out: Tensor, name: str = name) -> None:
+            _once(name, found.outputs)
             found.inputs[name], found.outputs[name] = given[0], out
 
         handles.append(network.get_submodule(name).register_forward_hook(hook))
@@ -44,6 +46,15 @@ def passed(network: nn.Module, prepared: Prepared, x: Tensor) -> Pass:
             handle.remove()
     found.sums = sums
     return found
+
+
+def _once(name: str, seen: Mapping[str, Tensor]) -> None:
+    """Raise InputError for an activation that one pass calls twice: torch.fx could not part it."""
+    if name in seen:
+        raise InputError(
+            "an activation of a network that torch.fx cannot trace", got=f"{name}, called twice",
+            wanted="called once", do="give each call an nn.ReLU() of its own",
+        )  # fmt: skip
 
 
 @contextmanager

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 PLAIN = Schema(axes=(), adds=False)  # tables that are kept as they are
 HELD = 1 << 22  # numbers of the largest train in memory: beyond 32 MiB each one is mapped anew
+KINDS = {
+    frozenset([True]): "qcfs", frozenset([False]): "relu", frozenset([True, False]): "mixed",
+}  # fmt: skip
 LOOKS = 300  # running means with alpha = .99 have then come to 1 - .99^300 = 95 % of their end
 VARIANTS = {"calibrated": "published", "calibrated-zero-mean": "zero-mean"}
 Tables = dict[str, pd.DataFrame]
@@ -89,9 +92,11 @@ class Subject:
             refuse(self.prepared)
         if self.params.pool == "as given":
             self.prepared.check(self.ann, x)
+        self.guessed: dict[str, int] = {}
         self.thresholds = thresholds_of(
-            self.prepared, data=self._calibration(), quantile=self.params.quantile
-        )
+            self.prepared, data=self._calibration(), quantile=self.params.quantile,
+            guessed=self.guessed,
+        )  # fmt: skip
 
     def measured(self) -> tuple[dict[str, Any], Tables]:
         """Facts of the network, and its tables."""
@@ -100,7 +105,7 @@ class Subject:
         runs = [Run("parallel", parallel, p.steps),
                 Run("sequential", self._convert("sequential"), p.steps)]  # fmt: skip
         runs += self._calibrated() if p.calibrate else []
-        anatomy = Anatomy(self.prepared, runs, scattered=self._scattered())
+        anatomy = Anatomy(self.prepared, runs, scattered=self._scattered(), guessed=self.guessed)
         batches = list(_ann.shown(self.both[1], p.samples, self._fitting()))
         tick = self.progress(self.point.name, len(batches))
         for batch in batches:
@@ -137,10 +142,13 @@ class Subject:
 
     def _calibration(self) -> list[Tensor]:
         """The training samples that show thresholds and calibration, in `LOOKS` batches or more."""
-        chosen = min(len(self.both[0]), self.params.calibration_samples or len(self.both[0]))
-        size = max(1, min(self.params.batch, chosen // LOOKS))
+        size = max(1, min(self.params.batch, self._calibrates() // LOOKS))
         batches = _ann.shown(self.both[0], self.params.calibration_samples, size)
         return [self._moved(batch)[0] for batch in batches]
+
+    def _calibrates(self) -> int:
+        """How many training samples there are to show."""
+        return min(len(self.both[0]), self.params.calibration_samples or len(self.both[0]))
 
     def _moved(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         x, y = batch
@@ -160,18 +168,20 @@ class Subject:
     def _facts(self, net: Converted, accuracy: pd.DataFrame) -> dict[str, Any]:
         p, is_mlp = self.params, self.params.ann == "mlp"
         ann = accuracy[accuracy["neuron"] == "ann"].iloc[0]
-        learned = any(isinstance(self.prepared.activation(n), QCFS) for n in net.names)
+        learned = {isinstance(self.prepared.activation(n), QCFS) for n in net.names}
         seen = "max" if p.quantile is None else f"quantile {p.quantile:g}"
+        found = ["learned"] * (True in learned) + [seen] * (False in learned)
         return self.weights | {
             "family": p.ann, "depth": self.point.depth, "width": p.width if is_mlp else None,
-            "residual": bool(net.adds), "activation": "qcfs" if learned else "relu",
-            "levels": self._levels(), "thresholds": "learned" if learned else seen,
+            "residual": bool(net.adds), "activation": KINDS[frozenset(learned)],
+            "levels": self._levels(), "thresholds": " and ".join(found),
             "calibration": "both" if p.calibrate else "none",
             "seed": self.point.seed if p.trains else None,
             "dataset": self.both[1].source.title, "data": self.both[1].description,
             "samples": int(ann["samples"]), "classes": self.both[1].source.classes,
             "precision": p.precision, "time_steps": list(p.steps), "batch_norm": p.batch_norm,
-            "spiking_layers": len(net.names), "pool": p.pool,
+            "spiking_layers": len(net.names), "spiking_depth": self.prepared.depth,
+            "calibration_samples": self._calibrates(), "pool": p.pool,
             "parameters": sum(w.numel() for w in self.ann.parameters()),
             "ann_top1": 100 * float(ann["correct"]) / float(ann["samples"]),
             "origin": "trained" if p.trains else "loaded", "neuron": "converted",

@@ -29,7 +29,6 @@ and everything else, in PyTorch.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -77,7 +76,7 @@ def count(total: Tensor, threshold: Tensor | float, time_steps: int, shift: floa
     """
     _check_steps(time_steps)
     if not _is_differentiated(total, threshold):
-        fast = kernel.count(total, threshold, time_steps, _constants(shift, ROUNDINGS))
+        fast = kernel.count(total, threshold, time_steps, _constants(shift))
         if fast is not None:
             return fast
     _check_floating("the total current", total)
@@ -208,7 +207,7 @@ class ParallelIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, ...], zeros and ones in the dtype of x; no gradient flows through them."""
         _check_input(x)
-        fast = kernel.spikes(x, self.threshold.to(x.dtype), _constants(self.shift, ROUNDINGS))
+        fast = kernel.spikes(x, self.threshold.to(x.dtype), _constants(self.shift))
         return train(self.counts(x), len(x)).to(x.dtype) if fast is None else fast
 
     def counts(self, x: Tensor) -> Tensor:
@@ -216,7 +215,7 @@ class ParallelIF(nn.Module):
         _check_input(x)
         threshold = self.threshold.to(x.dtype)
         if not _is_differentiated(x, threshold):
-            fast = kernel.counts(x, threshold, _constants(self.shift, ROUNDINGS))
+            fast = kernel.counts(x, threshold, _constants(self.shift))
             if fast is not None:
                 return fast
         return count(added(x), threshold, len(x), self.shift)
@@ -289,6 +288,5 @@ def _is_differentiated(x: Tensor, threshold: Tensor | float) -> bool:
     return x.requires_grad or (isinstance(threshold, Tensor) and threshold.requires_grad)
 
 
-@lru_cache(maxsize=64)  # of a small layer the call is what costs
-def _constants(shift: float, roundings: int) -> kernel.Constants:
-    return kernel.Constants(shift, 1 + roundings * EPSILON, PART)
+def _constants(shift: float) -> kernel.Constants:
+    return kernel.Constants(shift, 1 + ROUNDINGS * EPSILON, PART)

@@ -69,6 +69,9 @@ def calibrate(
     prepared = net.prepared_like(ann, shown[0])
     tasks = [_Task(name, layer, alpha, variant, dense) for name, layer in net.layers.items()
              if isinstance(layer, ParallelLayer)]  # fmt: skip
+    for task in tasks:
+        task.layer.bias.zero_()
+        task.layer.gain.zero_()
     net.sum_first = True
     try:
         for x in shown:

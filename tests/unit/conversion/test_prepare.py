@@ -153,5 +153,5 @@ def test_activations_in_place() -> None:
     assert ann.relu.inplace
     assert ann.training
     other = InPlace(again=True)
-    with pytest.raises(InputError, match="the same without in-place operations; got 'one whose"):
+    with pytest.raises(InputError, match="the same by both; got 'one whose logits change by"):
         prepare(other).check(other, x)

@@ -80,9 +80,9 @@ def _check(x: Tensor, threshold: Tensor | float, shift: float = 0.5, *, reads: b
         assert found.shape == expected.shape
         assert same(found, expected)
     fast = [
-        kernel.counts(x, threshold, parallel._constants(shift, 16)),
-        kernel.spikes(x, threshold, parallel._constants(shift, 16)),
-        kernel.count(total, threshold, steps, parallel._constants(shift, 16)),
+        kernel.counts(x, threshold, parallel._constants(shift)),
+        kernel.spikes(x, threshold, parallel._constants(shift)),
+        kernel.count(total, threshold, steps, parallel._constants(shift)),
         kernel.train(total, steps),
     ]
     assert [f is not None for f in fast] == [reads, reads, True, True]  # it was the kernel

@@ -19,7 +19,7 @@ from snnlens.neuron.kernels import parallel as kernel
 from snnlens.neuron.parallel import ParallelIF, count
 from tests.unit.neuron.kernels.rules import numbers, same
 
-CONSTANTS = parallel._constants(0.5, 16)
+CONSTANTS = parallel._constants(0.5)
 
 
 def _rand(*shape: int) -> Tensor:
@@ -125,7 +125,7 @@ import json, sys, torch
 from snnlens.neuron import parallel
 x = torch.randn(20, 300, generator=torch.Generator().manual_seed(0))
 layer = parallel.ParallelIF(0.7)
-ran = parallel.kernel.counts(x, 0.7, parallel._constants(0.5, 16)) is not None
+ran = parallel.kernel.counts(x, 0.7, parallel._constants(0.5)) is not None
 print(json.dumps([ran, layer.counts(x).tolist(), layer(x).sum(1).tolist()]))
 """
     found = {}
