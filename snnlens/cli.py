@@ -333,6 +333,8 @@ def _summary(result: Any, folder: Path) -> None:
     """Claims and findings for a person."""
     marks = {"holds": "holds       ", "fails": "FAILS       ", "not-testable": "not testable"}
     typer.echo(result.caption)
+    for line in result.headline:
+        typer.echo(f"  {line}")
     for claim in result.claims:
         measured = "" if claim.measured is None else f"  measured {claim.measured:.6g}"
         typer.echo(f"  {marks[claim.verdict]}  {claim.id}{measured}  (bound: {claim.bound})")

@@ -126,6 +126,22 @@ def paths(record: Record) -> pd.DataFrame:
                              relative_error=conversion.share(error, signal))  # fmt: skip
 
 
+def headline(of: pd.DataFrame) -> list[str]:
+    """Top 1 in percent of each kind of network, a line per neuron, a column per T."""
+    lines = []
+    for kind, rows in of.groupby("kind", sort=False):
+        steps = sorted(set(rows.loc[rows["neuron"] != "ann", "time_steps"]))
+        ann = rows.loc[rows["neuron"] == "ann", "top1_mean"]
+        said = f", ANN {ann.iloc[0]:.2f}" if len(ann) else ""
+        lines.append(f"top 1 (%) of {kind}{said}")
+        lines.append(f"  {'T':22}" + "".join(f"{t:8}" for t in steps))
+        for neuron, own in rows[rows["neuron"] != "ann"].groupby("neuron", sort=False):
+            top1 = dict(zip(own["time_steps"], own["top1_mean"], strict=True))
+            numbers = (f"{top1[t]:8.2f}" if t in top1 else " " * 8 for t in steps)
+            lines.append(f"  {neuron:22}" + "".join(numbers))
+    return lines
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row per kind, neuron and T: mean and range over seeds; the smallest T within 1 point."""
     made = []

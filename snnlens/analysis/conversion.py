@@ -70,6 +70,7 @@ def compute(record: Record) -> Result:
         findings=[],
         record=record,
         notes=NOTES,
+        headline=_conversion_tables.headline(extra["summary"]),
         extra=extra,
         draw=draw,
     )

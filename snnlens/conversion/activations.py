@@ -48,8 +48,8 @@ class QCFS(nn.Module):
         learned: bool = True,
     ) -> None:
         super().__init__()
-        if levels is not None and levels < 1:
-            raise InputError("levels", got=levels, wanted="at least 1, or None")
+        if levels is not None and (levels != int(levels) or levels < 1):
+            raise InputError("levels", got=levels, wanted="a whole number from 1 on, or None")
         first = torch.as_tensor(threshold, dtype=torch.get_default_dtype()).clone()
         if not bool((first > 0).all()):  # NaN fails too
             raise InputError("threshold", got=float(first.min()), wanted="above 0")

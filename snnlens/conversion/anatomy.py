@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from snnlens.conversion import split
 from snnlens.conversion.clipping import inputs_of
-from snnlens.conversion.convert import Converted, requantised
+from snnlens.conversion.convert import Converted, check_converted, check_steps, requantised
 from snnlens.conversion.layers import Spiking
 from snnlens.conversion.looks import Look, Run, Steps
 from snnlens.conversion.prepare import Prepared
@@ -232,6 +232,9 @@ def decompose(
     >>> found.loc[found["source"] == "total", "rms"].tolist()
     [0.0]
     """
+    check_converted(net, "decompose(ann, net, loader)")
+    for t in time_steps or ():
+        check_steps(t)
     shown, steps = inputs_of(loader), net.time_steps
     prepared = net.prepared_like(ann, shown[0])
     run = Run(net.method, net, tuple(sorted(set(time_steps or [steps]))), local=local)

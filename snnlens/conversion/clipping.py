@@ -16,22 +16,33 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from snnlens.conversion.prepare import Prepared
 from snnlens.errors import InputError
 
 LEAST_THETA = 1e-3  # where no channel of a layer is positive, and the least of any
 LIMITS: dict[type[nn.Module], float] = {nn.ReLU6: 6.0}  # what an activation itself clips at
+BATCH = 64  # of a Dataset
 BINS = 4096  # of the histogram that a quantile is read from: exact to 1/4096 of the maximum
 
 
 def inputs_of(batches: Iterable[Any]) -> list[Tensor]:
-    """The inputs x of batches x or (x, y); InputError where there is none.
+    """The inputs x of batches x or (x, y), of one batch or of a Dataset; InputError without any.
 
     >>> len(inputs_of([torch.zeros(2, 3), (torch.zeros(2, 3), torch.zeros(2))]))
     2
     """
+    if isinstance(batches, Tensor):
+        batches = [batches]
+    elif isinstance(batches, Dataset):
+        batches = DataLoader(batches, BATCH)
     found = [b[0] if isinstance(b, tuple | list) else b for b in batches]
+    for x in found:
+        if not isinstance(x, Tensor):
+            raise InputError(
+                "a batch of the data", got=type(x).__name__, wanted="x or (x, y), x a tensor"
+            )
     if not sum(len(x) for x in found):
         raise InputError("the calibration set", got="empty", wanted="with samples")
     return found
@@ -67,6 +78,8 @@ def thresholds(
         highest[name] = torch.maximum(highest.get(name, seen), seen)
 
     axes = _look(prepared, names, shown, maximum)
+    for name in names:
+        _check_seen(name, highest.get(name))
     if quantile is not None and quantile < 1:
         highest = _quantiles(prepared, names, shown, highest, quantile)
     made = {}
@@ -124,6 +137,18 @@ def _look(
         for handle in handles:
             handle.remove()
     return axes
+
+
+def _check_seen(name: str, highest: Tensor | None) -> None:
+    """Raise InputError for an activation that was never called, or was given NaN or infinity."""
+    if highest is None:
+        raise InputError(
+            "an activation", got=f"{name}, which the forward function never calls",
+            wanted="called", do="remove it from the network",
+        )  # fmt: skip
+    if not bool(torch.isfinite(highest).all()):
+        wanted = "finite: neither weights nor calibration data may hold NaN or infinity"
+        raise InputError(f"the currents of {name}", got="NaN or infinity", wanted=wanted)
 
 
 def _alive(theta: Tensor) -> Tensor:

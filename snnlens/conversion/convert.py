@@ -8,12 +8,12 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from snnlens.conversion import clipping, known
 from snnlens.conversion.activations import LEAST, QCFS
 from snnlens.conversion.layers import LAYERS, ParallelLayer, Spiking, Stepped
 from snnlens.conversion.prepare import Prepared, prepare, refuse
+from snnlens.conversion.unseen import Watch
 from snnlens.errors import InputError
 
 Method = Literal["parallel", "sequential"]
@@ -25,6 +25,9 @@ class Converted(nn.Module):
     The input is shown at every step, and time is folded into the batch, steps outermost, as in the
     core. It stays in evaluation mode: a BatchNorm must not count steps as samples.
 
+    Its weights are frozen. Gradients pass sequential layers by the surrogate of IF; parallel ones
+    give none.
+
     Attributes:
         network: the layers, with the names of the ANN; a `Spiking` where an activation was.
         layers: the spiking layers by name, in the order of the forward pass.
@@ -32,6 +35,8 @@ class Converted(nn.Module):
         coverage: what became of each layer: module, type, outcome, by, why.
         method: parallel or sequential.
     """
+
+    static = True  # its input has no axis of time
 
     def __init__(
         self, prepared: Prepared, network: nn.Module, method: Method, coverage: pd.DataFrame
@@ -103,6 +108,11 @@ class Converted(nn.Module):
         if made.activations != self.names:
             wanted = f"with the activations of the network: {', '.join(self.names[:3])}, ..."
             raise InputError("the ANN", got=", ".join(made.activations[:3]), wanted=wanted)
+        own = dict(self.network.named_parameters())
+        for name, weight in made.network.named_parameters():
+            if name in own and not torch.equal(own[name].to(weight), weight):
+                wanted = "the one that the network was converted from"
+                raise InputError("the ANN", got=f"other weights in {name}", wanted=wanted)
         if not isinstance(ann, Prepared) and self._options["pool"] == "as given":
             made.check(ann, x)
         return made
@@ -118,10 +128,9 @@ class Converted(nn.Module):
 
     def _run(self, x: Tensor) -> Tensor:
         if self._watched:
-            found: Tensor = self.network(x)
-            return found
-        with _Watch() as watch:
-            found = self.network(x)
+            return self._checked(self.network(x))
+        with Watch() as watch:
+            found = self._checked(self.network(x))
         if watch.seen:
             raise InputError(
                 "the forward function of the network", got=", ".join(sorted(watch.seen)),
@@ -130,6 +139,13 @@ class Converted(nn.Module):
             )  # fmt: skip
         self._watched = True
         return found
+
+    @staticmethod
+    def _checked(out: object) -> Tensor:
+        if not isinstance(out, Tensor):
+            wanted = "logits [B, classes]"
+            raise InputError("what the ANN returns", got=type(out).__name__, wanted=wanted)
+        return out
 
     def _check_sum_first(self) -> None:
         if self.method != "parallel":
@@ -186,6 +202,9 @@ def convert(
     prepared = ann if isinstance(ann, Prepared) else prepare(ann, pool=pool, folded=folded)
     if not partial:
         refuse(prepared)
+    if not prepared.activations:
+        wanted = "with at least one ReLU or QCFS"
+        raise InputError("the network", got="none that spikes can stand for", wanted=wanted)
     chosen = thresholds_of(prepared, data=data, quantile=quantile, given=thresholds)
     network, coverage = prepared.copy(), prepared.coverage.copy()
     for name in prepared.activations:
@@ -209,8 +228,17 @@ def requantised(prepared: Prepared, thresholds: dict[str, Tensor], levels: int) 
     return network
 
 
-def check_steps(steps: int) -> None:
-    """Raise InputError for a T below 1."""
+def check_converted(net: object, call: str) -> None:
+    """Raise InputError for a network that was not converted: arguments are easily swapped."""
+    if not isinstance(net, Converted):
+        wanted = f"a converted one: {call}"
+        raise InputError("the network", got=type(net).__name__, wanted=wanted)
+
+
+def check_steps(steps: object) -> None:
+    """Raise InputError for a T that is no whole number from 1 on."""
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        raise InputError("time_steps", got=steps, wanted="a whole number")
     if steps < 1:
         raise InputError("time_steps", got=steps, wanted="at least 1")
 
@@ -228,6 +256,9 @@ def thresholds_of(
     `guessed` is given, by name, how many channels had no threshold of their own in the data.
     """
     found = dict(given or {})
+    if unknown := sorted(set(found) - set(prepared.activations)):
+        wanted = f"one of the activations: {', '.join(prepared.activations)}"
+        raise InputError("a name in thresholds", got=unknown[0], wanted=wanted)
     for name in prepared.activations:
         activation = prepared.activation(name)
         if isinstance(activation, QCFS) and name not in found:
@@ -255,18 +286,3 @@ def _learned(name: str, activation: QCFS) -> Tensor:
             do="train it again with a smaller learning rate or no weight decay on thresholds",
         )  # fmt: skip
     return theta
-
-
-class _Watch(TorchFunctionMode):
-    """Sees functional activations that a forward function calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[str] = set()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = str(getattr(func, "__name__", func))
-        clamps = name in known.CLAMPS and known.is_relu(args, kwargs or {})
-        if clamps or name in known.NON_LINEAR:
-            self.seen.add(f"{name}()")
-        return func(*args, **(kwargs or {}))

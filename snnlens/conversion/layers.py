@@ -47,6 +47,12 @@ class Spiking(nn.Module, ABC):
         self.register_buffer("gain", torch.zeros_like(theta))
         self.time_steps = time_steps
 
+    def extra_repr(self) -> str:
+        """T and thresholds in a line."""
+        low, high = float(self.theta.min()), float(self.theta.max())
+        said = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        return f"time_steps={self.time_steps}, theta={said}"
+
     @property
     def amplitude(self) -> Tensor:
         """theta + phi_DA, what one spike hands on."""

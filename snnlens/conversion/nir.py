@@ -83,8 +83,12 @@ class _Walk:
         self.edges: list[Edge] = []
         self.last: dict[fx.Node, str] = {}  # the node of the graph that holds a value
         weight = next(gm.parameters(), torch.empty(0))
-        with torch.no_grad():
-            self._shapes(torch.zeros(1, *input_shape).to(weight))
+        try:
+            with torch.no_grad():
+                self._shapes(torch.zeros(1, *input_shape).to(weight))
+        except (RuntimeError, TypeError) as error:
+            wanted = "the shape [C, ...] of one sample that fits the network"
+            raise InputError("input_shape", got=input_shape, wanted=wanted) from error
 
     def graph(self) -> Graph:
         for node in self.gm.graph.nodes:

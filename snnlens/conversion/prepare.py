@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 import torch
@@ -18,6 +17,7 @@ from snnlens.conversion import fold, known, pools
 from snnlens.conversion.activations import QCFS
 from snnlens.conversion.known import Verdict
 from snnlens.conversion.layers import Stepped
+from snnlens.conversion.rewrite import name_of, own_module, path_of, put, shortcut_of
 from snnlens.errors import InputError
 from snnlens.neuron.layers import Neuron
 from snnlens.neuron.parallel import ParallelIF
@@ -86,6 +86,7 @@ class Prepared:
         before = ann.training
         wanted, found = ann.eval()(x), self.network(x)
         ann.train(before)
+        check_logits(wanted, x)
         scale = float(wanted.abs().max()) or 1.0
         off = float((wanted - found).abs().max()) / scale
         if not off <= CLOSE[wanted.dtype == torch.float64]:  # NaN fails too
@@ -119,12 +120,7 @@ def prepare(ann: nn.Module, *, pool: str = "as given", folded: bool = True) -> P
     """
     if pool not in ("as given", "average"):
         raise InputError("pool", got=pool, wanted="as given or average")
-    network = copy.deepcopy(ann).eval().requires_grad_(False)
-    for name, module in list(network.named_modules()):
-        if getattr(module, "inplace", False):
-            module.inplace = False  # what an activation is given is looked at after it ran
-        if isinstance(module, Neuron | ParallelIF):
-            network.set_submodule(name, Stepped(module))
+    network = _copied(ann)
     traced, reason = _traced(network)
     rows = _Rows()
     if traced is None:
@@ -132,11 +128,25 @@ def prepare(ann: nn.Module, *, pool: str = "as given", folded: bool = True) -> P
     else:
         prepared = _of_graph(traced, rows, pool, folded=folded)
     if not prepared.activations and not prepared.refused:
-        raise InputError(
-            "the network", got=type(ann).__name__,
-            wanted="with activations that spikes can stand for: ReLU or QCFS",
-        )  # fmt: skip
+        wanted = "with activations that spikes can stand for: ReLU or QCFS"
+        if traced is None:
+            wanted += f", as modules where torch.fx cannot trace it ({reason})"
+        raise InputError("the network", got=type(ann).__name__, wanted=wanted)
     return replace(prepared, pool=pool, folded=folded)
+
+
+def _copied(ann: object) -> nn.Module:
+    """A frozen copy in evaluation mode, in which nothing works in place."""
+    if not isinstance(ann, nn.Module) or isinstance(ann, torch.jit.ScriptModule):
+        got = ann.__name__ if isinstance(ann, type) else type(ann).__name__
+        raise InputError("the ANN", got=got, wanted="an nn.Module that was built, not scripted")
+    network = copy.deepcopy(ann).eval().requires_grad_(False)
+    for name, module in list(network.named_modules()):
+        if getattr(module, "inplace", False):
+            module.inplace = False  # what an activation is given is looked at after it ran
+        if isinstance(module, Neuron | ParallelIF):
+            network.set_submodule(name, Stepped(module))
+    return network
 
 
 class _Rows:
@@ -186,23 +196,33 @@ def _of_graph(gm: fx.GraphModule, rows: _Rows, pool: str, *, folded: bool) -> Pr
         verdict = known.judge(gm, node)
         if verdict is None:
             continue
-        name, kind = _name_of(gm, node), known.type_of(gm, node)
+        name, kind = name_of(gm, node), known.type_of(gm, node)
         if verdict.outcome == "replaced":
-            name = _own_module(gm, node, name)
+            _check_used(node, name)
+            name = own_module(gm, node, name)
             activations.append(name)
         elif known.is_sum(node):
-            shortcut = _shortcut(node)
-            name = _put(gm, node, _path(node, "add"), Add())
+            shortcut = shortcut_of(node)
+            name = put(gm, node, path_of(node, "add"), Add())
             adds[name] = shortcut
         elif pools.is_max_pool(gm, node):
             if pool == "average":
-                _put(gm, node, name, pools.average_pool(gm, node))
+                put(gm, node, name, pools.average_pool(gm, node))
             verdict = AVERAGED if pool == "average" else exact.get(node, verdict)
         rows.add(name, kind, verdict)
     gm.graph.eliminate_dead_code()
     gm.delete_all_unused_submodules()
     gm.recompile()
     return Prepared(gm, tuple(activations), adds, rows.frame(), tuple(rows.refused), traced=True)
+
+
+def _check_used(node: fx.Node, name: str) -> None:
+    """Refuse an activation that is called for what it does to its input."""
+    if not node.users:
+        raise InputError(
+            "the output of an activation", got=f"{name}, whose output nothing uses",
+            wanted="used", do="write x = relu(x), not relu(x) with inplace=True",
+        )  # fmt: skip
 
 
 def _exact_pools(gm: fx.GraphModule, places: set[fx.Node]) -> dict[fx.Node, Verdict]:
@@ -215,71 +235,6 @@ def _exact_pools(gm: fx.GraphModule, places: set[fx.Node]) -> dict[fx.Node, Verd
             elif pools.is_exact(gm, node, places):
                 found[node] = known.MAX
     return found
-
-
-def _has(gm: nn.Module, name: str) -> bool:
-    try:
-        gm.get_submodule(name)
-    except AttributeError:
-        return False
-    return True
-
-
-def _name_of(gm: fx.GraphModule, node: fx.Node) -> str:
-    """A module's path; of a function the path of the module that calls it, and its own name."""
-    if node.op == "call_module":
-        return str(node.target)
-    return _path(node, known.type_of(gm, node))
-
-
-def _path(node: fx.Node, name: str) -> str:
-    """A function's place: under the module that calls it."""
-    stack: dict[str, Any] = node.meta.get("nn_module_stack") or {}
-    owner = next(reversed(stack), "")
-    path = stack[owner][0] if owner else ""
-    return f"{path}.{name}" if path else name
-
-
-def _own_module(gm: fx.GraphModule, node: fx.Node, name: str) -> str:
-    """Give an activation a module that nobody else calls."""
-    if node.op != "call_module":
-        return _put(gm, node, name, known.activation_of(node))
-    users = [n for n in gm.graph.nodes if n.op == "call_module" and n.target == node.target]
-    if users[0] is node:
-        return name
-    return _put(gm, node, name, copy.deepcopy(gm.get_submodule(str(node.target))))
-
-
-def _put(gm: fx.GraphModule, node: fx.Node, name: str, module: nn.Module) -> str:
-    """Make a node the call of a new module with a name that is free."""
-    free, number = name, 0
-    while _has(gm, free):
-        number += 1
-        free = f"{name}_{number}"
-    gm.add_submodule(free, module)
-    inputs = known.tensors(node)
-    with gm.graph.inserting_before(node):
-        made = gm.graph.call_module(free, inputs)
-    made.meta = dict(node.meta)
-    node.replace_all_uses_with(made)
-    gm.graph.erase_node(node)
-    return free
-
-
-def _shortcut(node: fx.Node) -> int:
-    """Which input of a sum is the shortcut: the one with fewer layers before it."""
-    sizes = [_ancestors(n) for n in known.tensors(node)]
-    return int(sizes[1] <= sizes[0])
-
-
-def _ancestors(node: fx.Node) -> int:
-    seen, waiting = set(), [node]
-    while waiting:
-        found = waiting.pop()
-        if found not in seen:
-            seen.add(found)
-            waiting += found.all_input_nodes
-    return len(seen)
 
 
 def _plain(network: nn.Module, rows: _Rows, reason: str, pool: str) -> Prepared:
@@ -302,14 +257,24 @@ def _plain(network: nn.Module, rows: _Rows, reason: str, pool: str) -> Prepared:
     )
 
 
+def check_logits(out: object, x: Tensor) -> None:
+    """Raise InputError for what is no finite [B, classes]."""
+    if not (isinstance(out, Tensor) and out.dim() == 2 and len(out) == len(x)):
+        got = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise InputError("what the ANN returns", got=got, wanted="logits [B, classes]")
+    if not bool(torch.isfinite(out).all()):
+        wanted = "finite: neither its weights nor its input may hold NaN or infinity"
+        raise InputError("the logits of the ANN", got="NaN or infinity", wanted=wanted)
+
+
 def refuse(prepared: Prepared) -> None:
     """Raise InputError that names every layer that spikes cannot stand for."""
     if not prepared.refused:
         return
     named = [f"{name} ({kind})" for name, kind in prepared.refused]
     more = f" and {len(named) - LISTED} more" if len(named) > LISTED else ""
-    raise InputError(
-        "the layers of the network", got=", ".join(named[:LISTED]) + more,
-        wanted="linear, pooling, ReLU or QCFS",
-        do="replace them and train again, or leave them analog with partial=True (--partial)",
-    )  # fmt: skip
+    do = "replace them and train again, or leave them analog with partial=True (--partial)"
+    if {kind.lower().replace("_", "") for _, kind in prepared.refused} <= {"softmax", "logsoftmax"}:
+        do = "leave a softmax at the end out: the largest logit stays the largest"
+    raise InputError("the layers of the network", got=", ".join(named[:LISTED]) + more,
+                     wanted="linear, pooling, ReLU or QCFS", do=do)  # fmt: skip

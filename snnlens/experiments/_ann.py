@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from snnlens.conversion.activations import QCFS
+from snnlens.conversion.prepare import check_logits
 from snnlens.data import sets
 from snnlens.data.sets import Set
 from snnlens.errors import InputError
 from snnlens.experiments._blame import user_code
 from snnlens.experiments._model import call_factory
-from snnlens.experiments._networks import Progress
+from snnlens.experiments._networks import Progress, quiet
 from snnlens.experiments.conversion import Params
 from snnlens.models import ann, ann_weights
 from snnlens.models.checkpoints import read
@@ -140,7 +141,8 @@ def _train(point: Point, model: nn.Module, both: tuple[Set, Set], progress: Prog
                 do="train in another folder: --points",
             )  # fmt: skip
         left = recipe.epochs - len(folders.metrics(folder))
-        tick = progress(f"training {point.name}", left * (len(both[0]) // recipe.batch))
+        shown = progress if left else quiet  # a training that was kept is only read
+        tick = shown(f"training {point.name}", left * (len(both[0]) // recipe.batch))
         loop.train(loop.Job(model, both[0], both[1], recipe, folder, seed=point.seed, tick=tick))
         sweep.mark_done(folder)
 
@@ -164,11 +166,26 @@ def _made(spec: str, seed: int) -> nn.Module:
     return made
 
 
-def logits(model: nn.Module, x: Tensor, spec: str) -> Tensor:
+def kept(params: Params) -> str:
+    """What stays after an interruption, and how to go on."""
+    if not params.trains:
+        return "interrupted; nothing was written"
+    folders_of = [p.folder for p in points(params)]
+    done = sum(len(folders.metrics(f)) for f in folders_of)
+    total = len(folders_of) * params.epochs
+    return (
+        f"interrupted; {done} of {total} epochs are whole and stay in {params.points}; the same "
+        "command goes on"
+    )
+
+
+def logits(model: nn.Module, x: Tensor, spec: str, classes: int) -> Tensor:
     """What a user's ANN says of x; its own errors are said to be its own."""
     with user_code(f"the forward of {spec}", f"it was given x {list(x.shape)}"):
         out: Any = model(x)
-    if not (isinstance(out, Tensor) and out.dim() == 2 and len(out) == len(x)):
-        got = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise InputError("what the ANN returns", got=got, wanted="logits [B, classes]")
-    return out
+    check_logits(out, x)
+    if out.shape[1] < classes:
+        wanted = f"one for each of the {classes} classes of the data"
+        raise InputError("the logits of the ANN", got=out.shape[1], wanted=wanted)
+    found: Tensor = out
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from snnlens.conversion.prepare import Prepared, prepare, refuse
 from snnlens.conversion.watching import passed
 from snnlens.data import sets
 from snnlens.data.sets import Set
+from snnlens.errors import Interrupted
 from snnlens.experiments import _ann
 from snnlens.experiments._ann import Point
 from snnlens.experiments._networks import Progress, quiet, usable_device
@@ -52,10 +54,13 @@ def run(params: Params, progress: Progress | None = None) -> Record:
         _say(progress, f"time steps in order: {', '.join(map(str, params.steps))}")
     networks: dict[str, dict[str, Any]] = {}
     parts: list[Tables] = []
-    for point in _ann.points(params):
-        facts, tables = Subject(point, both, device, progress).measured()
-        networks[point.name] = facts
-        parts.append(tables)
+    try:
+        for point in _ann.points(params):
+            facts, tables = Subject(point, both, device, progress).measured()
+            networks[point.name] = facts
+            parts.append(tables)
+    except KeyboardInterrupt:
+        raise Interrupted(_ann.kept(params)) from None
     parts.append({"conversion_expectation": _named(trials.expectation(), ""),
                   "conversion_unevenness": _named(trials.unevenness(), "")})  # fmt: skip
     tables = {
@@ -84,7 +89,7 @@ class Subject:
         ann, self.weights = _ann.load(point, both, progress)
         self.ann = ann.to(device, self.dtype)
         x, _ = self._moved(both[1].batch(torch.arange(min(8, len(both[1])))))
-        _ann.logits(self.ann, x, self.params.ann)
+        _ann.logits(self.ann, x, self.params.ann, both[1].source.classes)
         self.prepared: Prepared = prepare(
             self.ann, pool=self.params.pool, folded=self.params.batch_norm == "folded"
         )
@@ -128,7 +133,7 @@ class Subject:
             for t in self.params.steps:
                 net = self._convert("parallel")
                 net.time_steps = t
-                calibrate(net, self.prepared, data, variant=variant)
+                calibrate(self.prepared, net, data, variant=variant)
                 made.append(Run(neuron, net, (t,), local=False))
         return made
 
@@ -172,7 +177,8 @@ class Subject:
         seen = "max" if p.quantile is None else f"quantile {p.quantile:g}"
         found = ["learned"] * (True in learned) + [seen] * (False in learned)
         return self.weights | {
-            "family": p.ann, "depth": self.point.depth, "width": p.width if is_mlp else None,
+            "family": _family(p.ann), "depth": self.point.depth,
+            "width": p.width if is_mlp else None,
             "residual": bool(net.adds), "activation": KINDS[frozenset(learned)],
             "levels": self._levels(), "thresholds": " and ".join(found),
             "calibration": "both" if p.calibrate else "none",
@@ -193,7 +199,7 @@ def _provenance(params: Params, both: tuple[Set, Set]) -> dict[str, Any]:
     return provenance() | {
         "question": "conversion",
         "command": command("conversion", params),
-        "parameters": params.model_dump(mode="json"),
+        "parameters": params.model_dump(mode="json", exclude=params.unused),
         "device": params.device,
         "threads": torch.get_num_threads(),
         "data": both[1].description,
@@ -210,6 +216,17 @@ def _sites(layers: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
     whole = record.empty().sites
     return rows.reindex(columns=whole.columns).astype(whole.dtypes).reset_index(drop=True)
+
+
+def _family(ann: str) -> str:
+    """What an ANN is called in a figure: a built-in name, or the ends of a path.
+
+    >>> _family("a/b/mnist_ann.py:build"), _family("lib.deep.nets:make"), _family("resnet20")
+    ('mnist_ann:build', 'nets:make', 'resnet20')
+    """
+    where, found, factory = ann.rpartition(":")
+    place = Path(where).stem if where.endswith(".py") else where.rpartition(".")[2]
+    return f"{place}{found}{factory}"
 
 
 def _named(table: pd.DataFrame, network: str) -> pd.DataFrame:

@@ -132,6 +132,8 @@ class Subject:
     def _axes(
         self, x: Tensor, time_steps: int | None, samples: int | None, *, at_input: bool
     ) -> Axes:
+        if getattr(self.model, "static", False):  # it repeats a batch over T itself
+            return Axes(None, 0)
         if self.per_step or (at_input and self.batch.time_first):
             return Axes(0, 1)
         if self.time_axis is not None and at_input:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 POINTS = "runs/points"
 RECIPE = ("epochs", "batch", "optimiser", "lr")
+OF_AN_MLP = ("depth", "width", "residual")
 DEPTHS = (4, 8, 16)
 
 
@@ -120,21 +121,20 @@ class Params(BaseModel):
 
     def _check_ann(self) -> Params:
         """What one kind of ANN has and another has not."""
-        own = ":" in self.ann
-        if not own and self.ann not in ANNS:
+        if ":" not in self.ann and self.ann not in ANNS:
             raise InputError("ann", got=self.ann, wanted=", ".join(ANNS),
                              do="or package.module:factory, file.py:factory")  # fmt: skip
-        if self.ann != "mlp":
-            for name in ("depth", "width", "residual"):
+        own = f"left out: {self.ann} brings its own"
+        without = {
+            f"left out: {self.ann} is no mlp": OF_AN_MLP if self.ann != "mlp" else (),
+            "left out: nothing is trained": () if self.trains else ("epochs", "lr", "optimiser"),
+            own: ("levels", "threshold") if ":" in self.ann else (),
+            "1: nothing is trained": () if self.trains or self.seeds == 1 else ("seeds",),
+        }
+        for wanted, names in without.items():
+            for name in names:
                 if name in self.model_fields_set:
-                    raise InputError(name, got=getattr(self, name),
-                                     wanted=f"left out: {self.ann} is no mlp")  # fmt: skip
-        if self.trains:
-            return self
-        for name in ("epochs", "lr", "optimiser", "seeds"):
-            if name in self.model_fields_set and getattr(self, name) != 1:
-                raise InputError(name, got=getattr(self, name),
-                                 wanted="left out: nothing is trained")  # fmt: skip
+                    raise InputError(name, got=getattr(self, name), wanted=wanted)
         return self
 
     @property
@@ -146,6 +146,13 @@ class Params(BaseModel):
     def learns_thresholds(self) -> bool:
         """Whether a built-in ANN has QCFS activations."""
         return not self.training_free and ":" not in self.ann
+
+    @property
+    def unused(self) -> set[str]:
+        """Options that played no part."""
+        names = set() if self.trains else {"epochs", "optimiser", "lr", "seeds", "seed", "points"}
+        names |= set() if self.ann == "mlp" else {"depth", "width", "residual"}
+        return names | (set() if self.learns_thresholds else {"levels", "threshold"})
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from tests.faults.networks import Change, Stack, batch, same, shown
 CASES = [
     pytest.param(f, name, id=f"{f.code}-{f.what}-{name}") for f in FAULTS for name in f.frameworks
 ]
-CONVERSION = [f"SNL50{n}" for n in range(1, 9)]
+CONVERSION = [f"SNL50{n}" for n in range(1, 10)]
 Key = tuple[Build, str, tuple[tuple[str, Any], ...]]
 
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
 
 from snnlens import registry
-from snnlens.conversion.convert import Converted
+from snnlens.conversion.convert import Converted, check_converted
 from snnlens.conversion.prepare import Prepared
+from snnlens.errors import InputError
 
 FOLDER = "conversion/calibration"
 
 
 def calibrate(
-    net: Converted, ann: nn.Module | Prepared, data: Iterable[Any], method: str = "da_qcfs",
+    ann: nn.Module | Prepared, net: Converted, data: Iterable[Any], method: str = "da_qcfs",
     **options: Any,
 ) -> Converted:  # fmt: skip
     """Correct a converted network, layer by layer, so that its layers' means are the ANN's.
 
     Args:
-        net: from `convert`; its layers are changed. What is found holds for its T alone.
-        ann: what it was converted from, with the same options.
+        ann: what `net` was converted from.
+        net: of parallel neurons, from `convert`; its layers are changed, for its T alone.
         data: batches x or (x, y) of the training set.
         method: a file of `snnlens/conversion/calibration`.
-        options: of that method's `calibrate`.
+        options: of that method; of da_qcfs alpha, variant (published, zero-mean) and dense.
 
     Returns:
         net.
@@ -37,9 +39,14 @@ def calibrate(
     >>> import torch
     >>> _ = torch.manual_seed(0)
     >>> ann, x = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.rand(50, 4)
-    >>> net = calibrate(convert(ann, time_steps=2, data=[x]), ann, [x])
+    >>> net = calibrate(ann, convert(ann, time_steps=2, data=[x]), [x])
     >>> bool(net.layers["1"].gain.any())
     True
     """
-    registry.module(FOLDER, method).calibrate(net, ann, data, **options)
+    check_converted(net, "calibrate(ann, net, data)")
+    run = registry.module(FOLDER, method).calibrate
+    if unknown := sorted(set(options) - set(inspect.signature(run).parameters)):
+        known = ", ".join(list(inspect.signature(run).parameters)[3:])
+        raise InputError(f"an option of {method}", got=unknown[0], wanted=f"one of {known}")
+    run(ann, net, data, **options)
     return net

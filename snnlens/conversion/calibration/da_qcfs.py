@@ -39,8 +39,8 @@ SILENT = 1e-6  # E[q] below which a channel says nothing about its gain
 
 @torch.no_grad()
 def calibrate(
-    net: Converted,
     ann: nn.Module | Prepared,
+    net: Converted,
     data: Iterable[Any],
     *,
     alpha: float = ALPHA,
@@ -50,8 +50,8 @@ def calibrate(
     """Set psi (`bias`) and phi (`gain`) of each layer of a parallel network, for its T.
 
     Args:
+        ann: what the network was converted from: its activations are the reference.
         net: a parallel network; calibrated anew, from 0.
-        ann: what it was converted from: its activations are the reference.
         data: batches x or (x, y).
         alpha: of the running means, in (0, 1).
         variant: published, or zero-mean, which drives the mean output error to 0.

@@ -72,7 +72,7 @@ def test_it_learns() -> None:
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    ({"levels": 0}, "levels must be at least 1, or None; got 0"),
+    ({"levels": 0}, "levels must be a whole number from 1 on, or None; got 0"),
     ({"threshold": 0.0}, "threshold must be above 0; got 0.0"),
     ({"threshold": float("nan")}, "threshold must be above 0; got nan"),
 ])  # fmt: skip

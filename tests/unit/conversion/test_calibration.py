@@ -35,7 +35,7 @@ def test_as_published_by_a_plain_loop() -> None:
             k = torch.floor(((a + psi[i]) * steps) / theta[i] + 0.5).clamp(0, steps)
             a, b = (theta[i] + phi[i]) * k / steps, b.relu()
             phi[i] = ALPHA * phi[i] + (1 - ALPHA) * (b - a).mean(0)
-    calibrate(net, ann, data)
+    calibrate(ann, net, data)
     for i, name in enumerate(("1", "3")):
         assert torch.allclose(net.layers[name].bias, psi[i], rtol=0, atol=1e-12)
         assert torch.allclose(net.layers[name].gain, phi[i], rtol=0, atol=1e-12)
@@ -49,7 +49,7 @@ def test_fixed_points(variant: str) -> None:
     ann = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).double()
     x = torch.randn(200, 6).double()
     net = convert(ann, time_steps=2, data=[x])
-    calibrate(net, ann, [x] * 1500, variant=variant)
+    calibrate(ann, net, [x] * 1500, variant=variant)
     layer, z = net.layers["1"], ann[0](x).detach()
     q = torch.floor(z * 2 / layer.theta + 0.5).clamp(0, 2) / 2
     error = (z.relu() - layer.theta * q).mean(0)
@@ -66,7 +66,7 @@ def test_fixed_points(variant: str) -> None:
 def test_psi_takes_the_mean_error_of_the_input_away() -> None:
     ann, data = _chain()
     net = convert(ann, time_steps=2, data=data)
-    calibrate(net, ann, [data[0]] * 2000)
+    calibrate(ann, net, [data[0]] * 2000)
     found: dict[str, Tensor] = {}
     net.layers["3"].register_forward_pre_hook(lambda _, g: found.update(z=g[0]))
     net.sum_first = True
@@ -79,7 +79,7 @@ def test_psi_takes_the_mean_error_of_the_input_away() -> None:
 def test_per_channel_of_images_and_the_train_agrees() -> None:
     """Each step and sum first agree with pre- and post-thresholds that differ."""
     ann, x = relus()
-    net = calibrate(convert(ann, time_steps=4, data=[x]), ann, [x] * 20)
+    net = calibrate(ann, convert(ann, time_steps=4, data=[x]), [x] * 20)
     assert net.layers["act2"].gain.shape == (6, 1, 1)
     each = net(x)
     net.sum_first = True
@@ -88,7 +88,7 @@ def test_per_channel_of_images_and_the_train_agrees() -> None:
 
 def test_dense_layers_can_be_left_out() -> None:
     ann, data = _chain()
-    net = calibrate(convert(ann, time_steps=3, data=data), ann, data, dense=False)
+    net = calibrate(ann, convert(ann, time_steps=3, data=data), data, dense=False)
     assert not any(layer.gain.any() or layer.bias.any() for layer in net.layers.values())
 
 
@@ -96,7 +96,7 @@ def test_a_qcfs_reference_at_its_own_levels_needs_nothing() -> None:
     torch.manual_seed(0)
     ann = nn.Sequential(nn.Linear(6, 5), QCFS(4, 1.0), nn.Linear(5, 3)).double()
     x = torch.randn(50, 6).double()
-    net = calibrate(convert(ann, time_steps=4), ann, [x] * 5)
+    net = calibrate(ann, convert(ann, time_steps=4), [x] * 5)
     assert not net.layers["1"].gain.any()
 
 
@@ -108,7 +108,7 @@ def test_a_qcfs_reference_at_its_own_levels_needs_nothing() -> None:
 def test_bad_options(options: dict[str, object], message: str) -> None:
     ann, data = _chain()
     with pytest.raises(InputError) as error:
-        calibrate(convert(ann, data=data), ann, data, **options)  # type: ignore[arg-type]
+        calibrate(ann, convert(ann, data=data), data, **options)  # type: ignore[arg-type]
     assert str(error.value) == message
 
 
@@ -116,6 +116,6 @@ def test_it_is_for_parallel_networks() -> None:
     ann, data = _chain()
     net = convert(ann, "sequential", data=data)
     with pytest.raises(InputError, match="parallel: DA-QCFS is defined for it"):
-        calibrate(net, ann, data)
+        calibrate(ann, net, data)
     with pytest.raises(InputError, match="the calibration set must be with samples"):
-        calibrate(convert(ann, data=data), ann, [])
+        calibrate(ann, convert(ann, data=data), [])
