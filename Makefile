@@ -60,7 +60,7 @@ slow: $(TEST)  ## the tests that take minutes
 gpu: $(KERNELS)  ## the whole matrix of the CUDA kernel; needs a CUDA device
 	$(PY) -m pytest -m gpu tests/unit/neuron/kernels $(ARGS)
 
-bench: $(TEST)  ## the benchmarks, about 15 minutes; ARGS="--quick -o DIR" for one small case each
+bench: $(TEST)  ## the benchmarks, about 20 minutes; ARGS="--quick -o DIR" for one small case each
 	$(PY) benchmarks/run.py $(ARGS)
 
 report: $(CORE)  ## the report of reports/ci.toml

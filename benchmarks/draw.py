@@ -1,6 +1,7 @@
-"""The figure of the benchmark: how much longer each peer takes for one neuron layer.
+"""The figures of the benchmark: one neuron layer beside its peers, and the parallel neuron.
 
-python benchmarks/draw.py        reads reports/benchmarks/neurons.json, writes neurons.svg, .png
+python benchmarks/draw.py        reads neurons.json and conversion.json of reports/benchmarks,
+                                 writes .svg and .png of each
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ PEERS = {"SpikingJelly": (style.VERMILION, "o"), "snnTorch": (style.BLUE, "s"),
          "Norse": (style.GREEN, "^"), "sinabs": (style.PURPLE, "D")}  # fmt: skip
 PANELS = [("lif", False, "LIF, hard reset"), ("lif", True, "LIF, hard reset, detached"),
           ("if", False, "IF, soft reset")]  # fmt: skip
+FORMS = {"count, C": (style.BLUE, "o", "-"), "count": (style.BLUE, "o", ":"),
+         "train, C": (style.GREEN, "s", "-"), "train": (style.GREEN, "s", ":"),
+         "sequential, C": (style.VERMILION, "^", "-"), "rows": (style.PURPLE, "D", "-"),
+         "search": (style.SKY, "P", "-"), "matrix": (style.ORANGE, "v", "-")}  # fmt: skip
+ORDERS = {"sum first": (style.BLUE, "o", "-"), "folded": (style.GREEN, "s", "-"),
+          "sequential, folded, C": (style.VERMILION, "^", "-")}  # fmt: skip
+Styles = dict[str, tuple[str, str, str]]
 
 
 def draw(folder: Path) -> None:
@@ -74,5 +82,64 @@ def _caption(document: dict[str, Any]) -> str:
     )
 
 
+def draw_conversion(folder: Path) -> None:
+    """Speed against T: the neuron by itself, and behind a linear layer at two batch sizes."""
+    document = json.loads((folder / "conversion.json").read_text(encoding="utf-8"))
+    table = pd.DataFrame(document["rows"])
+    alone = table[(table["layer"] == "neuron") & (table["neurons"] == table["neurons"].max())]
+    with style.styled():
+        figure = Figure(figsize=(7.1, 3.4), layout="constrained")
+        panels = figure.subplots(1, 3, sharey=True)
+        _speeds(panels[0], alone, FORMS, f"{alone['neurons'].iloc[0]:,} neurons")
+        for axes, batch in zip(panels[1:], (1, 32), strict=True):
+            rows = table[(table["layer"] != "neuron") & (table["batch"] == batch)]
+            _speeds(axes, rows, ORDERS, f"Linear(2048, 2048), batch {batch}")
+        panels[0].set_ylabel("speed / that of the eager loop")
+        figure.legend(handles=_lines(FORMS), ncols=4, loc="outside upper left")
+        figure.legend(handles=_lines(ORDERS), ncols=1, loc="outside upper right")
+        style.caption_below(figure, _conversion_caption(document))
+        style.save(figure, folder, "conversion")
+
+
+def _lines(styles: Styles) -> list[Line2D]:
+    return [
+        Line2D([], [], color=color, marker=marker, ls=line, ms=3, label=name)
+        for name, (color, marker, line) in styles.items()
+    ]
+
+
+def _speeds(axes: Axes, rows: pd.DataFrame, styles: Styles, title: str) -> None:
+    for name, (color, marker, line) in styles.items():
+        one = rows[rows["what"] == name].sort_values("T")
+        speed = pd.DataFrame(list(one["speed"]), index=one["T"])
+        axes.vlines(speed.index, speed["low"], speed["high"], color=color, lw=1)
+        axes.plot(speed.index, speed["median"], color=color, marker=marker, ls=line, ms=4)
+    axes.axhline(1, color=style.INK, lw=0.7)
+    steps = sorted(set(rows["T"]))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(steps, [str(t) for t in steps])
+    axes.set_yscale("log")
+    marks = (0.2, 0.5, 1, 2, 5, 10, 20, 50)
+    axes.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    axes.minorticks_off()
+    axes.grid(axis="y", color=style.GRID, lw=0.5)
+    axes.set_title(title)
+    axes.set_xlabel("time steps T")
+
+
+def _conversion_caption(document: dict[str, Any]) -> str:
+    return (
+        "Inference in float32 on one thread; median and quartiles over rounds in which all took "
+        "their turn. The eager loop is the sequential IF neuron in plain PyTorch, one step and one "
+        "product with the weights at a time. C: the kernels of snnlens. Of the forms of the "
+        "parallel neuron `count` gives no train; `sum first` multiplies the mean of the spikes "
+        "once, `folded` all steps at once, as the sequential neuron can too. A parallel layer "
+        "needs all T steps of the layer below. "
+        f"{document['machine']['processor']}, {document['date']}."
+    )
+
+
 if __name__ == "__main__":
-    draw(Path(sys.argv[1] if len(sys.argv) > 1 else "reports/benchmarks"))
+    place = Path(sys.argv[1] if len(sys.argv) > 1 else "reports/benchmarks")
+    draw(place)
+    draw_conversion(place)

@@ -1,6 +1,6 @@
 """The benchmark: the neuron core and recording against the peers, paired, each in its process.
 
-    python benchmarks/run.py            everything, about 15 minutes; writes reports/benchmarks/
+    python benchmarks/run.py            everything, about 20 minutes; writes reports/benchmarks/
     python benchmarks/run.py --quick    one small case of each, to prove that it runs
 
 Times on a shared machine drift: each number is a ratio of two times in one round, with the median
@@ -21,9 +21,11 @@ from typing import Any
 PEAKS = ("SpikingJelly", "exact", "lean", "checkpoint", "bfloat16")
 ROUNDS = {
     "neurons": 5, "calls": 9, "recording": 9, "foreign": 5, "networks": 7, "training": 5,
-    "logs": 3, "sweep": 3, "memory": 1,
+    "logs": 3, "sweep": 3, "memory": 1, "conversion": 11,
 }  # fmt: skip
-FILES = {"foreign": "foreign"} | dict.fromkeys(("training", "logs", "sweep", "memory"), "training")
+FILES = {"foreign": "foreign", "conversion": "conversion"} | dict.fromkeys(
+    ("training", "logs", "sweep", "memory"), "training"
+)
 ALONE = ("sweep", "logs", "memory")  # whole processes with threads of their own
 
 
@@ -53,7 +55,7 @@ def collect(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         return _worker(part, 1, "default", options)
     return [
         {"threads": threads, "allocator": allocator} | row
-        for threads in options.threads
+        for threads in ([1] if part == "conversion" else options.threads)
         for allocator in allocators
         for row in _worker(part, threads, allocator, options)
     ]
