@@ -66,6 +66,9 @@ def handles(summary: pd.DataFrame) -> list[Line2D]:
     return made
 
 
+LEGEND_INCHES = 0.75  # height of four lines: below it there has to be room for them
+
+
 def unevenness(axes: Axes, trials: pd.DataFrame, slopes: pd.DataFrame) -> None:
     """rms error of one sequential neuron by the order of its input spikes; the line 1 / T."""
     exponents = slopes.set_index("inputs")["exponent"]
@@ -79,6 +82,9 @@ def unevenness(axes: Axes, trials: pd.DataFrame, slopes: pd.DataFrame) -> None:
     style.log_axis(axes)
     steps_axis(axes, [int(t) for t in trials["time_steps"].unique()])
     axes.set_ylabel("rms error (θ)")
+    low, high = axes.get_ylim()
+    tall = axes.get_window_extent().height / axes.get_figure().dpi  # type: ignore[union-attr]
+    axes.set_ylim(low * (low / high) ** max(0.0, (LEGEND_INCHES / tall) - 0.1), high)
     axes.legend(loc="lower left", handlelength=1.5, borderaxespad=0.2, labelspacing=0.25,
                 fontsize=6.8)  # fmt: skip
 
