@@ -15,7 +15,7 @@ import snnlens
 from snnlens import api
 from snnlens.cli import main
 from snnlens.conversion import convert
-from snnlens.errors import InputError
+from snnlens.errors import InputError, Interrupted
 from snnlens.experiments import _ann
 from snnlens.experiments._ann import Point
 from snnlens.experiments.conversion import Params
@@ -233,3 +233,57 @@ def test_points_are_a_frame_of_their_own() -> None:
     pairs = made("conversion").tables["conversion_pairs"]
     assert isinstance(pairs, pd.DataFrame)
     assert pairs.groupby(["network", "layer", "neuron", "time_steps"]).size().max() <= 400
+
+
+def test_an_interruption_keeps_the_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the second network: the first one's training is there, and the line says so."""
+    names: list[str] = []
+
+    def progress(name: str, _total: int) -> Any:
+        names.append(name)
+        if name.startswith("training mlp-3x8"):
+            raise KeyboardInterrupt
+        return lambda: None
+
+    options = TINY | {"depth": (2, 3), "points": str(tmp_path)}
+    with pytest.raises(Interrupted) as error:
+        snnlens.run("conversion", progress=progress, **options)
+    assert str(error.value) == (
+        f"interrupted; 1 of 2 epochs are whole and stay in {tmp_path}; the same command goes on"
+    )
+    assert error.value.exit_code == 130
+    assert list(snnlens.run("conversion", **options).networks) == ["mlp-2x8-s0", "mlp-3x8-s0"]
+
+
+def test_the_provenance_names_what_played_a_part(tmp_path: Path) -> None:
+    said = made("conversion").provenance["parameters"]
+    assert {"depth", "width", "levels", "epochs", "seeds"} <= set(said)
+    (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
+    own = snnlens.run("conversion", ann=f"{tmp_path / 'mine.py'}:build", time_steps=2, samples=20,
+                      calibration_samples=20)  # fmt: skip
+    assert not {"depth", "width", "levels", "epochs", "seeds"} & set(own.provenance["parameters"])
+
+
+def test_fewer_outputs_than_classes(tmp_path: Path) -> None:
+    text = OWN.replace("nn.Linear(12, 10))\ndef odd", "nn.Linear(12, 7))\ndef odd")
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        snnlens.run("conversion", ann=f"{tmp_path / 'mine.py'}:build", samples=20)
+    assert str(error.value) == (
+        "the logits of the ANN must be one for each of the 10 classes of the data; got 7"
+    )
+
+
+def test_mixed_activations(tmp_path: Path) -> None:
+    """QCFS and ReLU: neither is called the other, and thresholds are said to be both."""
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\nimport snnlens\ndef build():\n    return nn.Sequential("
+        "nn.Flatten(), nn.Linear(192, 9), snnlens.QCFS(4, 2.0), nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 10))\n",
+        encoding="utf-8",
+    )
+    record = snnlens.run("conversion", ann=f"{tmp_path / 'mine.py'}:build", time_steps=2,
+                         samples=20, calibration_samples=20)  # fmt: skip
+    (facts,) = record.networks.values()
+    assert (facts["activation"], facts["levels"]) == ("mixed", None)
+    assert facts["thresholds"] == "learned and max"
+    assert "; QCFS and ReLU;" in snnlens.analyse("conversion", record).caption
