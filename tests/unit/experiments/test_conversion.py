@@ -278,7 +278,8 @@ def test_mixed_activations(tmp_path: Path) -> None:
     """QCFS and ReLU: neither is called the other, and thresholds are said to be both."""
     (tmp_path / "mine.py").write_text(
         "from torch import nn\nimport snnlens\ndef build():\n    return nn.Sequential("
-        "nn.Flatten(), nn.Linear(192, 9), snnlens.QCFS(4, 2.0), nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 10))\n",
+        "nn.Flatten(), nn.Linear(192, 9), snnlens.QCFS(4, 2.0), nn.Linear(9, 8), nn.ReLU(), "
+        "nn.Linear(8, 10))\n",
         encoding="utf-8",
     )
     record = snnlens.run("conversion", ann=f"{tmp_path / 'mine.py'}:build", time_steps=2,
