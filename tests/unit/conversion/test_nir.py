@@ -11,8 +11,10 @@ from torch import nn
 from snnlens.conversion.activations import QCFS
 from snnlens.conversion.convert import convert
 from snnlens.conversion.nir import export_nir
+from snnlens.data.sets import load
 from snnlens.errors import InputError
 from snnlens.models.ann import build
+from snnlens.models.ann_weights import load_weights
 from snnlens.models.nir import read_nir
 from snnlens.neuron.layers import IF
 
@@ -83,3 +85,20 @@ def test_refused(make, message: str, tmp_path: Path) -> None:  # type: ignore[no
         export_nir(make(ann), tmp_path / "a.nir", (4,))
     assert str(error.value) == message
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.data
+def test_a_published_network(tmp_path: Path, data_root: Path) -> None:
+    """sinabs' MNIST network, converted with its own thresholds: the same spikes after a file."""
+    ann = nn.Sequential(
+        nn.Conv2d(1, 20, 5, bias=False), nn.ReLU(), nn.AvgPool2d(2),
+        nn.Conv2d(20, 32, 5, bias=False), nn.ReLU(), nn.AvgPool2d(2),
+        nn.Conv2d(32, 128, 3, bias=False), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(128, 500, bias=False), nn.ReLU(), nn.Linear(500, 10, bias=False),
+    )  # fmt: skip
+    load_weights(ann, data_root / "weights/sinabs_mnist_params.pt")
+    x, y = load("mnist:" + str(data_root / "mnist"))[1].batch(torch.arange(32))
+    net = convert(ann, "sequential", 16, data=[x])
+    read = read_nir(export_nir(net, tmp_path / "a.nir", (1, 28, 28)))
+    assert torch.equal(read(x.expand(16, *x.shape)), net.steps(x))
+    assert (net(x).argmax(1) == y).float().mean() > 0.9
