@@ -55,9 +55,9 @@ class Result:
         findings: what is wrong, worst first.
         record: the Record that it was computed from.
         notes: what is shown, what good and bad look like, what to do.
-        headline: what a person wants to know first, a line each.
         extra: further tables by name, each written beside the result.
         draw: draws the figure from this Result alone; None for a Result read from a folder.
+        headline: what a person wants to know first, a line each; for the command line.
     """
 
     question: str
@@ -68,9 +68,9 @@ class Result:
     findings: list[Finding]
     record: Record
     notes: list[str] = field(default_factory=list)
-    headline: list[str] = field(default_factory=list)
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
     draw: Callable[[Result], Any] | None = None
+    headline: list[str] = field(default_factory=list)
 
     def frame(self) -> pd.DataFrame:
         """The table."""
