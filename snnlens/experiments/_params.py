@@ -280,6 +280,17 @@ def networks(params: NetworkParams) -> list[Network]:
     return chosen
 
 
+def listed(value: Any) -> Any:
+    """`4,8,16`, one number, or a list of them, as a tuple for pydantic to judge.
+
+    >>> listed("4,8"), listed(4), listed([4, 8])
+    (('4', '8'), (4,), [4, 8])
+    """
+    if isinstance(value, str):
+        return tuple(value.split(","))
+    return (value,) if isinstance(value, int) else value
+
+
 def check_names(what: str, got: tuple[str, ...], known: tuple[str, ...]) -> None:
     """Raise InputError for a name that is not known, twice there, or for none at all."""
     wanted = ", ".join(known[:-1]) + f" or {known[-1]}"

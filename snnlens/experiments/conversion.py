@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from snnlens.data import specs
 from snnlens.errors import InputError
+from snnlens.experiments._params import listed
 from snnlens.models.ann_plan import ANNS
 from snnlens.training.recipe import Recipe
 
@@ -87,9 +88,7 @@ class Params(BaseModel):
     @field_validator("depth", "time_steps", mode="before")
     @classmethod
     def _split_lists(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(value.split(","))
-        return (value,) if isinstance(value, int) else value
+        return listed(value)
 
     @model_validator(mode="after")
     def _check(self) -> Params:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from snnlens.errors import InputError, Interrupted
 from snnlens.experiments import train
-from snnlens.experiments._params import check_names, command
+from snnlens.experiments._params import check_names, command, listed
 from snnlens.experiments._training import TrainingParams
 from snnlens.models.plan import CONNECTS, plan
 
@@ -54,9 +54,7 @@ class Params(TrainingParams):
     @field_validator("depth", "residual", "connect", mode="before")
     @classmethod
     def _split_lists(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(value.split(","))
-        return (value,) if isinstance(value, int) else value
+        return listed(value)
 
     @model_validator(mode="after")
     def _check(self) -> Params:
