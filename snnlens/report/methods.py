@@ -9,6 +9,11 @@ from snnlens.report.numbers import number
 from snnlens.report.text import without_paths
 
 Facts = dict[str, Any]
+STANDS_FOR = {
+    "parallel": "parallel neurons",
+    "sequential": "sequential IF neurons with soft reset, V(0) = theta / 2 and a spike at "
+    "V >= theta",
+}
 RESIDUALS = {
     "spiking": "Spiking ResNet", "sew": "SEW ResNet", "plain": "plain network",
     "ms": "MS-ResNet", "ann": "ResNet with ReLU",
@@ -90,11 +95,11 @@ def _converted(networks: list[Facts]) -> str:
         _several(networks, "batch_norm", "BatchNorm {}"),
         _several(networks, "precision", "{}"),
     ]
-    return (
-        "Their activations were replaced by parallel neurons, and by sequential IF neurons with "
-        f"soft reset, V(0) = theta / 2 and a spike at V >= theta ({_joined(known)}), and run at "
-        f"{steps}."
-    )
+    ran = {f.get("method") for f in networks}  # of a network by itself: the one that it is
+    kinds = " and by ".join(words for m, words in STANDS_FOR.items() if ran & {m, None})
+    how = f" ({_joined(known)})" if any(known) else ""
+    whose = "Its" if len(networks) == 1 else "Their"
+    return f"{whose} activations were replaced by {kinds}{how}, and run at {steps}."
 
 
 def _input(networks: list[Facts]) -> str:
