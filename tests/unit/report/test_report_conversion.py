@@ -26,8 +26,8 @@ def test_methods_of_a_network_by_itself() -> None:
         m: methods({"Converted": facts | {"method": m}}, {}) for m in ("parallel", "sequential")
     }
     assert texts["parallel"] == (
-        "The network Converted was measured. Its activations were replaced by parallel neurons, and "
-        "run at T = 4."
+        "The network Converted was measured. Its activations were replaced by parallel neurons, "
+        "and run at T = 4."
     )
     assert "parallel" not in texts["sequential"]
     assert "sequential IF neurons with soft reset" in texts["sequential"]
