@@ -162,7 +162,8 @@ def test_a_copy_and_a_pickle_are_not_watched() -> None:
 
 def _alive() -> tuple[int, ...]:
     """Records, frames, recorders and tensors that the process holds."""
-    gc.collect()
+    for _ in range(3):  # what others left may need more than one round
+        gc.collect()
     kinds = (Record, pd.DataFrame, Recorder, Tensor)
     return tuple(sum(issubclass(type(o), kind) for o in gc.get_objects()) for kind in kinds)
 
@@ -173,7 +174,8 @@ def test_nothing_more_is_held_after_a_hundred_steps_than_after_forty() -> None:
         for steps in (40, 60):
             train(net, steps)
             held.append(_alive())
-    assert held[0] == held[1]
+    # other tests' tensors may still go, so fewer is no fault; a leak is at least one per record
+    assert all(later <= earlier for earlier, later in zip(*held, strict=True)), held
     assert len(seen.frame()) == 3 * 2
 
 
