@@ -254,6 +254,6 @@ def test_the_hundred_recordings(data_root: Path) -> None:
 def test_an_unknown_kind_hears_of_all(tmp_path: Path) -> None:
     assert refusal("svhn") == (
         "data must be cifar10:PATH, cifar10dvs:PATH, digits, dvsgesture:PATH, events:PATH, "
-        "imagefolder:PATH, mnist:PATH, ncaltech101:PATH, nmnist:PATH or random; "
+        "imagefolder:PATH, mnist:PATH, ncaltech101:PATH, nmnist:PATH, planted or random; "
         "got 'svhn'; give --data digits"
     )
