@@ -37,7 +37,7 @@ class Outcome:
 
 class Check(ABC):
     """One diagnosis. Codes are never reused: SNL1xx input and state, 2xx spikes, 3xx gradients,
-    4xx blocks and identity, 5xx conversion, 9xx not seen by the recorder.
+    4xx blocks and identity, 5xx conversion, 6xx attribution, 9xx not seen by the recorder.
     """
 
     name: ClassVar[str]
