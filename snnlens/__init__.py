@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snnlens.api import analyse as analyse
+    from snnlens.api import attribute as attribute
     from snnlens.api import audit as audit
+    from snnlens.api import bridge as bridge
     from snnlens.api import checkup as checkup
     from snnlens.api import load as load
     from snnlens.api import record as record
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from snnlens.sites import Site as Site
 
 _HOME = {
-    "snnlens.api": ("record", "watch", "checkup", "audit", "run", "analyse", "load"),
+    "snnlens.api": (
+        "record", "watch", "checkup", "audit", "attribute", "bridge", "run", "analyse", "load",
+    ),
     "snnlens.conversion": ("QCFS", "convert"),
     "snnlens.models.resnet": ("resnet",),
     "snnlens.neuron.layers": ("IF", "LIF", "PLIF"),
@@ -44,7 +48,7 @@ _HOME = {
     "snnlens.errors": ("InputError", "NothingToRecord", "SnnlensError"),
     "snnlens.sites": ("Site",),
 }  # fmt: skip
-_FOLDERS = ("conversion",)  # with more functions than the ones above
+_FOLDERS = ("attribution", "conversion")  # with more functions than the ones above
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 __all__ = sorted([*_WHERE, *_FOLDERS, "__version__"])  # noqa: PLE0605 - a list it is
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +27,8 @@ from snnlens.recording.result import Result, ranked
 if TYPE_CHECKING:
     from torch import nn
 
+    from snnlens.attribution.bridge import Bridge
+    from snnlens.attribution.maps import Maps
     from snnlens.recording.probe import Probe
     from snnlens.recording.recorder import Recorder
     from snnlens.recording.watch import Watch
@@ -167,6 +170,90 @@ def audit(
     return analyse("audit", experiment.of(
         model, x, y, params, chosen, loss=loss, adapters=_own(spiking)
     ))  # fmt: skip
+
+
+def attribute(
+    model: nn.Module,
+    x: Any,
+    target: Any = None,
+    *,
+    method: Any = "ig",
+    spiking: Sequence[type] = (),
+    time_axis: int | None = None,
+    per_step: bool = False,
+    output: int | None = None,
+    **options: Any,
+) -> Maps:
+    """What a network looks at, and when: the maps of one method, batch first.
+
+    Args:
+        model: as for `record`.
+        x: a batch as its forward takes it, time first, batch first or folded; per_step: x[t] at a
+            time; or images that the model repeats over time itself.
+        target: a class, or one per sample; None: the class that the model predicts.
+        method: a name as `snnlens list` shows them, or a Method.
+        spiking: your own neuron classes.
+        time_axis: of x, 0 or 1, where it is not as detected.
+        per_step: forward takes one time step.
+        output: which of several outputs.
+        options: of methods: steps, internal_batch, baseline, at, seed, ... (`attribution.Options`).
+
+    Raises:
+        NothingToRecord: the model has no spiking layer.
+        InputError: a batch, a target, a method or an option that does not fit.
+
+    >>> import torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), snnlens.LIF())
+    >>> maps = snnlens.attribute(model, torch.rand(6, 2, 4), target=1, method="ig", steps=16)
+    >>> maps.values.shape, maps.delta.shape
+    (torch.Size([2, 6, 4]), torch.Size([2]))
+    """
+    with bridge(
+        model, x, target, spiking=spiking, time_axis=time_axis, per_step=per_step, output=output,
+        seed=options.get("seed", 0),
+    ) as made:  # fmt: skip
+        whole = import_module("snnlens.attribution")
+        classes = import_module("snnlens.experiments._attribution_bridge").targets(made, target)
+        maps: Maps = whole.attribute(made, made.x, classes, method, whole.options_of(options))
+    return maps
+
+
+@contextmanager
+def bridge(
+    model: nn.Module,
+    x: Any,
+    target: Any = None,
+    *,
+    spiking: Sequence[type] = (),
+    time_axis: int | None = None,
+    per_step: bool = False,
+    output: int | None = None,
+    seed: int = 0,
+) -> Iterator[Bridge]:
+    """The model as captum and its like want it: batch first, from rest, one score per class.
+
+    Inside, `bridge(bridge.x)` gives [N, classes] for the batch as [N, T, ...], and
+    `bridge.tap(site)` a layer whose output is [N, C, T, ...]. BatchNorm and dropout are in
+    evaluation mode; the model is put back after it. The arguments are those of `attribute`.
+
+    >>> import torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), snnlens.LIF())
+    >>> with snnlens.bridge(model, torch.rand(6, 2, 4)) as bridge:
+    ...     bridge.x.shape, bridge(bridge.x).shape
+    (torch.Size([2, 6, 4]), torch.Size([2, 3]))
+    """
+    found = import_module("snnlens.experiments._attribution_bridge")
+    subject = found.subject(
+        model,
+        x,
+        target,
+        spiking=_own(spiking),
+        time_axis=time_axis,
+        per_step=per_step,
+        output=output,
+    )
+    with found.bridged(subject, seed=seed) as made:
+        yield made
 
 
 def _probes(probes: Sequence[str | Probe]) -> list[Any]:
