@@ -161,6 +161,8 @@ class Asked:
             baseline_score=baseline,
             shown=shown,
             signed=self.method.signed,
+            title=self.method.title,
+            relevance=self.method.relevance,
             image=image,
         )
 

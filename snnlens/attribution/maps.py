@@ -36,6 +36,8 @@ class Maps:
         baseline_score: [N], f(baseline) of the target.
         shown: [N, T, ...], what the map lies over: the input, or the layer's spikes.
         signed: whether negative values speak against the class.
+        title: what a figure calls the method.
+        relevance: whether the method claims relevance for the class.
         image: of a static image, the same method's maps over the pixels, T = 1.
 
     >>> import snnlens
@@ -55,6 +57,8 @@ class Maps:
     baseline_score: Tensor
     shown: Tensor = field(repr=False)
     signed: bool = True
+    title: str = ""
+    relevance: bool = True
     image: Maps | None = field(default=None, repr=False)
 
     def marginal(self) -> Tensor:
@@ -93,6 +97,7 @@ class Maps:
             "values": self.values[sample].cpu().numpy(),
             "shown": self.shown[sample].cpu().numpy(),
             "method": self.method, "place": self.place, "signed": self.signed,
+            "title": self.title or self.method, "relevance": self.relevance,
             "target": int(self.target[sample]), "predicted": int(self.predicted[sample]),
             "score": float(self.score[sample]), "delta": float(self.delta[sample]),
             "baseline_score": float(self.baseline_score[sample]),

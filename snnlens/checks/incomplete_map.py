@@ -8,6 +8,7 @@ import pandas as pd
 
 from snnlens.checks._attribution import AttributionCheck, also, counted, gains, medians, named
 from snnlens.checks._seen import Seen
+from snnlens.measures.attribution import missed as in_words
 from snnlens.measures.attribution import relative_delta
 from snnlens.recording.result import Finding
 
@@ -61,9 +62,9 @@ class IncompleteMap(AttributionCheck):
         worst = own.loc[own["part"].idxmax()]
         others = [(m, 100 * v) for m, v in missed.iloc[1:].items()]
         yield self.finding("note", None, (
-            f"{seen.name}: {missed.index[0]} misses {100 * missed.iloc[0]:.3g} % of f(x) - "
+            f"{seen.name}: {missed.index[0]} misses {in_words(missed.iloc[0])} of f(x) - "
             f"f(baseline) (median of {counted(len(own), 'sample')}), bound {100 * PART:g} %; at most "
-            f"{100 * worst['part']:.3g} % (sample {worst['sample']}: sum {worst['total']:.3g} of "
+            f"{in_words(worst['part'])} (sample {worst['sample']}: sum {worst['total']:.3g} of "
             f"{worst['gain']:.3g}){also(others, '.3g')}"
         ))  # fmt: skip
 

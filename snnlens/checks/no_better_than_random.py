@@ -11,12 +11,11 @@ import pandas as pd
 
 from snnlens.checks._attribution import AttributionCheck, counted, named
 from snnlens.checks._seen import Seen, names
-from snnlens.measures.attribution import Interval, area, interval
+from snnlens.measures.attribution import Interval, area, falls_below, interval
 from snnlens.recording.result import Finding
 
 FIRST = ("pixels", "events", "steps")  # the first of these that was run speaks for a method
 RANDOM = "random"
-ROUNDING = 1e-6  # of the areas: scores in float32, of batches of another size
 
 
 class NoBetterThanRandom(AttributionCheck):
@@ -76,8 +75,7 @@ class Compared:
     @property
     def falls(self) -> bool:
         """Whether the score falls faster than in random order, by more than rounding."""
-        size = max(abs(self.area), abs(self.random.low))
-        return self.random.low - self.area > ROUNDING * size
+        return falls_below(self.area, self.random.low)
 
     def text(self) -> str:
         """Both areas, with how many samples and orders."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnlens.adapters._base import Adapter
 from snnlens.attribution.bridge import Bridge, Entering
-from snnlens.errors import InputError
+from snnlens.errors import InputError, SnnlensError
 from snnlens.experiments._batch import Batch
 from snnlens.experiments._preserve import preserved
 from snnlens.experiments._subject import Subject, size
@@ -71,16 +71,40 @@ def _entering(subject: Subject) -> tuple[Entering, int]:
         return "one step", 1
     if isinstance(subject.survey.model, ResNet) and subject.batch.inputs[0].dim() == 4:
         return "static", 1  # [N, C, H, W] may look like [T, N, ...]
-    recorder = Recorder(subject.model, [], adapters=subject.adapters)
-    with torch.no_grad(), recorder:
-        subject.run()
-    steps, samples = size(recorder)
+    steps, samples = _sizes(subject)
     axes = subject.input_axes(steps, samples)
+    x = subject.batch.inputs[0]
     if axes.time is not None:
-        return ("time first" if axes.time == 0 else "batch first"), 1
+        square = subject.time_axis is None and x.shape[0] == x.shape[1]
+        said: Entering = "time first" if axes.time == 0 else "batch first"
+        return (_told_apart(subject, x, steps) if square else said), 1
     if axes.sample is not None:
         return "static", 1
     return _folded(subject, steps or 1, subject.batch.samples or samples)
+
+
+def _sizes(subject: Subject) -> tuple[int | None, int | None]:
+    """T and the batch, as the layers see them in one pass."""
+    recorder = Recorder(subject.model, [], adapters=subject.adapters)
+    with torch.no_grad(), recorder:
+        subject.run()
+    return size(recorder)
+
+
+def _told_apart(subject: Subject, x: Tensor, steps: int | None) -> Entering:
+    """A square [A, A, ...]: cut one axis after the other, and see what the layers make of it."""
+    if _cut(subject, x[:1]) != (steps, 1):
+        return "time first"
+    shorter = _cut(subject, x[:, :1])
+    return "batch first" if shorter is not None and shorter[0] == 1 else "static"
+
+
+def _cut(subject: Subject, x: Tensor) -> tuple[int | None, int | None] | None:
+    """T and the batch of another input; None where the model does not take it."""
+    try:
+        return _sizes(subject.shown(x))
+    except SnnlensError:
+        return None
 
 
 def _folded(subject: Subject, steps: int, samples: int | None) -> tuple[Entering, int]:

@@ -149,25 +149,22 @@ class NetworkParams(NeuronParams):
         return self.plan.last_stage_samples(self.batch, self.size)
 
 
-class SubjectParams(BaseModel):
-    """A model of anybody's, what it is shown, and what of it is looked at."""
+class ModelParams(BaseModel):
+    """A model of anybody's, and what it is shown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(
-        description="sew_resnet50, package.module:factory, file.py:factory or a .nir file",
+        description="sew_resnet50, package.module:factory, file.py:factory, a .nir file, a "
+        "training folder or a file of weights",
         json_schema_extra={"argument": True},
     )
     input: str | None = Field(
         None, description="a safetensors file: x (exactly what forward takes), y (targets)"
     )
     data: str | None = Field(
-        None, description="digits | random | cifar10:PATH | imagefolder:PATH | nmnist:PATH | "
-        "ncaltech101:PATH | cifar10dvs:PATH | dvsgesture:PATH | events:PATH"
-    )  # fmt: skip
-    loss: str | None = Field(
-        None, description="a factory of a function (output, y); else cross-entropy, or without y "
-        "the sum of squares of the output"
+        None, description="digits | random | planted | cifar10:PATH | imagefolder:PATH | "
+        "nmnist:PATH | ncaltech101:PATH | cifar10dvs:PATH | dvsgesture:PATH | events:PATH"
     )  # fmt: skip
     output: int | None = Field(None, description="which of several outputs (the first)")
     spiking: tuple[str, ...] = Field(
@@ -178,9 +175,11 @@ class SubjectParams(BaseModel):
         False, description="the model takes one time step: it is called once for each x[t]"
     )
     time_steps: int = Field(4, description="T of a built-in model, of frames and of images shown")
-    batch: int = Field(64, description="samples from --data")
+    bin_ms: float | None = Field(
+        None, description="duration of a frame of events (as many events in each)"
+    )
     image_size: int | None = Field(None, description="pixels (as the data is)")
-    seed: int = Field(0, description="of weights, of the choice of samples, of the tests")
+    seed: int = Field(0, description="of weights, of the choice of samples, of what is drawn")
     device: str = Field("cpu", description="cpu | cuda")
     threads: int | None = Field(None, description="CPU threads (torch's choice)")
 
@@ -190,15 +189,31 @@ class SubjectParams(BaseModel):
         return tuple(value.split(",")) if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _check(self) -> SubjectParams:
+    def _check(self) -> ModelParams:
         _at_least("time_steps", self.time_steps, 1)
-        _at_least("batch", self.batch, 1)
+        if self.bin_ms is not None and not self.bin_ms > 0:
+            raise InputError("bin_ms", got=self.bin_ms, wanted="above 0")
         if self.threads is not None:
             _at_least("threads", self.threads, 1)
         if self.image_size is not None:
             _at_least("image_size", self.image_size, 1)
         if self.output is not None:
             _at_least("output", self.output, 0)
+        return self
+
+
+class SubjectParams(ModelParams):
+    """A model of anybody's with a loss: one batch forwards and backwards."""
+
+    batch: int = Field(64, description="samples from --data")
+    loss: str | None = Field(
+        None, description="a factory of a function (output, y); else cross-entropy, or without y "
+        "the sum of squares of the output"
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _check_batch(self) -> SubjectParams:
+        _at_least("batch", self.batch, 1)
         return self
 
 

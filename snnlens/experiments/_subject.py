@@ -17,8 +17,9 @@ from snnlens.experiments import _batch
 from snnlens.experiments._batch import Batch
 from snnlens.experiments._loss import LossFunction, load_loss, loss_of
 from snnlens.experiments._model import load_class, load_model, user_code
-from snnlens.experiments._params import SubjectParams, command
+from snnlens.experiments._params import ModelParams, SubjectParams, command
 from snnlens.experiments._preserve import preserved
+from snnlens.experiments._trained_model import load_trained
 from snnlens.models.plan import usual_size
 from snnlens.provenance import provenance
 from snnlens.recording.record import Record
@@ -151,18 +152,18 @@ class Subject:
         return "sinabs" not in found
 
 
-def load(params: SubjectParams) -> Subject:
-    """The subject that the options describe, on its device."""
+def load(params: ModelParams, samples: int, loss: str | None = None) -> Subject:
+    """The subject that the options describe, with so many samples of `--data`, on its device."""
     classes = None
     batch = None
     if params.input is not None or params.data is not None or usual_size(params.model):
         batch = _batch.load_batch(
-            params.input, params.data, samples=params.batch, seed=params.seed,
+            params.input, params.data, samples=samples, seed=params.seed,
             image_size=params.image_size or usual_size(params.model),
-            time_steps=params.time_steps,
+            time_steps=params.time_steps, bin_ms=params.bin_ms,
         )  # fmt: skip
         classes = batch.classes
-    model = load_model(
+    model = load_trained(params.model) or load_model(
         params.model, seed=params.seed, classes=classes, time_steps=params.time_steps
     )
     if batch is None:
@@ -174,15 +175,15 @@ def load(params: SubjectParams) -> Subject:
         model.to(params.device),
         _per_step(batch, params).to(params.device),
         adapters=_own_classes(params.spiking),
-        loss=None if params.loss is None else load_loss(params.loss),
-        loss_name=params.loss or "the loss",
+        loss=None if loss is None else load_loss(loss),
+        loss_name=loss or "the loss",
         output_index=params.output,
         time_axis=params.time_axis,
         per_step=params.per_step,
     )
 
 
-def _per_step(batch: Batch, params: SubjectParams) -> Batch:
+def _per_step(batch: Batch, params: ModelParams) -> Batch:
     """Images are shown T times to a model that takes one step."""
     if not params.per_step or batch.time_first or params.input is not None:
         return batch
@@ -226,9 +227,7 @@ def network_name(model: str) -> str:
     return model.rpartition("/")[2]
 
 
-def with_provenance(
-    record: Record, question: str, subject: Subject, params: SubjectParams
-) -> Record:
+def with_provenance(record: Record, question: str, subject: Subject, params: ModelParams) -> Record:
     """The Record with its command, its parameters and the fingerprint of the batch."""
     return replace(
         record,

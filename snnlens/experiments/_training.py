@@ -21,7 +21,7 @@ class TrainingParams(Recipe, NeuronParams):
         "no", description="residual branches at their identity value"
     )
     data: str = Field(
-        "digits", description="digits | random | cifar10:PATH | imagefolder:PATH | nmnist:PATH ..."
+        "digits", description="digits | random | planted | cifar10:PATH | nmnist:PATH | ..."
     )
     test_share: float = Field(0.2, description="of data that has no test part of its own")
     image_size: int | None = Field(None, description="pixels (64 in the imagenet layout, else 32)")

@@ -43,7 +43,7 @@ def run(params: Params, progress: Progress | None = None) -> Record:
 
     if params.threads is not None:
         torch.set_num_threads(params.threads)
-    return examine(load(params), params, progress or quiet)
+    return examine(load(params, params.batch, params.loss), params, progress or quiet)
 
 
 def of(model: Any, x: Any, y: Any, params: Params, **more: Any) -> Record:

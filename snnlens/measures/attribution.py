@@ -115,6 +115,27 @@ def interval(draws: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+ROUNDING = 1e-6  # of the areas: scores in float32, of batches of another size
+
+
+def missed(relative: float) -> str:
+    """A relative delta in words: percent, or how many times.
+
+    >>> missed(0.4321), missed(1.52e6)
+    ('43.2 %', '1.52e+06 times')
+    """
+    return f"{100 * relative:.3g} %" if relative < 10 else f"{relative:.3g} times"
+
+
+def falls_below(area: float, low: float) -> bool:
+    """Whether an area lies below a bound by more than rounding: curves that are equal do not.
+
+    >>> falls_below(0.1, 0.2), falls_below(0.2, 0.2), falls_below(0.0, 0.0)
+    (True, False, False)
+    """
+    return bool(low - area > ROUNDING * max(abs(area), abs(low)))
+
+
 def relative_delta(delta: ArrayLike, score: ArrayLike, baseline_score: ArrayLike) -> Floats:
     """abs(delta) / abs(f(x) - f(baseline)): how much of what is to be explained a map misses.
 

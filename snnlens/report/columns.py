@@ -37,6 +37,12 @@ TOP1, TOP5, LOSS, INTERVAL = "Test top 1", "Test top 5", "Training loss", "Inter
 NATS, PERCENT = "nats", "%"
 ACCURACY, ERROR, THETA = "Top 1", "Error, rms", "thresholds"
 COUNTS, RESIDUAL, OF = "Counts", "By the residual potential", "share of values"
+SCORE, OVERS = "score", ("pixels", "steps", "events")
+RANKS = "Rank correlation with the map of"
+DELETED, INSERTED = (
+    "area under the score while what a map ranks highest is set to the baseline: small is good",
+    "area under the score while what a map ranks highest is put into the baseline: large is good",
+)
 COLUMNS = {
     "network": Column("network", "residual kind and connection; -zero: with zero-init"),
     "residual": Column("residual", "kind of residual block"),
@@ -71,13 +77,14 @@ COLUMNS = {
         "per sample", "norm times the root of the batch size, to compare runs of other sizes",
         "loss per spike and sqrt(sample)",
     ),
-    "factor": Column("Factor", "gradient norm at the input over that at the output"),
+    "factor": Column("Factor", "gradient norm at the input over that at the output", "ratio"),
     "k": Column("k", "blocks up to the deepest input of the area", "blocks"),
     "firing_rate": Column("all", "spikes / (neurons x T x samples)", RATE, FIRING),
     "firing_rate_input": Column("input", "mean of S^l: spikes / (neurons x T x samples)",
                                 RATE, FIRING),
     "firing_rate_output": Column("output", "mean of O^l", RATE, FIRING),
     "firing_rate_residual": Column("residual", "mean of the residual branch A^l", RATE, FIRING),
+    "spikes": Column("Spikes", "of all steps and samples", "spikes"),
     "nonzero_share": Column("all", "elements that are not 0", SHARE, NONZERO),
     "nonzero_share_input": Column("input", "elements of S^l that are not 0", SHARE, NONZERO),
     "nonzero_share_output": Column("output", "elements of O^l that are not 0", SHARE, NONZERO),
@@ -160,7 +167,10 @@ COLUMNS = {
     "train_top1_final": Column("Training top 1", "after the last epoch", PERCENT),
     "test_loss_final": Column("Test loss, last", "after the last epoch", NATS),
     "at_chance": Column("At chance", "final training loss within 2 % of ln(classes)"),
-    "complete": Column("Complete", "all planned epochs are there"),
+    "complete": Column(
+        "Complete", "of a training: all planned epochs are there; of a method: it claims that its "
+        "map adds up to f(x) - f(baseline)",
+    ),
     "slope": Column(
         "Slope", "of a surrogate: its largest derivative; of a sweep: of the final training loss "
         "against log2 depth, in nats per doubling",
@@ -197,12 +207,48 @@ COLUMNS = {
     "mean_error": Column("Mean error", "signed", THETA),
     "differs_share": Column("differs", "counts that are not the requantised ANN's", OF, COUNTS),
     "uneven_share": Column("uneven", "counts that are not those of their mean current", OF, COUNTS),
-    "correlation": Column("Correlation", "Pearson's r of activation and rate, zeros included"),
+    "correlation": Column(
+        "Correlation", "Pearson's r of activation and rate, zeros included", "Pearson's r"
+    ),
     "residual_more_share": Column("too many", "V(T) < 0 and k > 0", OF, RESIDUAL),
     "residual_less_share": Column("too few", "V(T) >= theta and k < T", OF, RESIDUAL),
     "why_small": Column(
         "Why small", "silent, surrogate inactive, product of factors, or underflow"
     ),
+    "method": Column("Method", "of attribution, of conversion"),
+    "place": Column("Place", "what the map lies over: the input, or the spikes of a layer"),
+    "ground": Column("Taken from", "the input, a static image, or the spikes that stand for it"),
+    "sample": Column("Sample", "its place in the batch, from 0"),
+    "label": Column("Label", "the sample's own class"),
+    "target": Column("Target", "the class that the map explains"),
+    "predicted": Column("Predicted", "the class with the largest score"),
+    "score": Column("f(x)", "score of the target", SCORE),
+    "baseline": Column("f(baseline)", "score of the target at the baseline", SCORE),
+    "total": Column("Sum", "of all values of the map; of a complete method f(x) - f(baseline)"),
+    "delta": Column("Delta", "sum - (f(x) - f(baseline)), of complete methods", SCORE),
+    "relative_delta": Column("Delta, relative", "|delta| / |f(x) - f(baseline)|", "share"),
+    "signed": Column("Signed", "values below 0 speak against the class"),
+    "relevance": Column("Relevance", "the map claims relevance for the class, not activity alone"),
+    **{f"deletion_{o}": Column(o, DELETED, SCORE, "Deletion over") for o in OVERS},
+    **{f"insertion_{o}": Column(o, INSERTED, SCORE, "Insertion over") for o in OVERS},
+    **{
+        f"random_{kind}_{o}{end}": Column(
+            o + end.replace("_", ", "), f"{kind}, mean of random orders" + (
+                f", {end[1:]} end of its 95 % interval" if end else ""
+            ), SCORE, f"Random {kind} over",
+        )
+        for kind in ("deletion", "insertion") for o in OVERS for end in ("", "_low", "_high")
+    },
+    "infidelity": Column("Infidelity", "mean square by which the map misses what perturbations do"),
+    "sensitivity": Column("Sensitivity", "largest relative change of the map near the sample"),
+    "rank_correlation": Column("Rank correlation", "Spearman's, of two maps"),
+    "rank_correlation_surrogate": Column("another surrogate", "median over samples", "", RANKS),
+    "rank_correlation_seed": Column("another seed", "median over samples", "", RANKS),
+    "rank_correlation_weights": Column("permuted weights", "median over samples", "", RANKS),
+    "mean_area": Column("Area", "under the score, mean over samples", SCORE),
+    "random_area": Column("Random", "mean area of random orders", SCORE),
+    "draws": Column("Draws", "random orders"),
+    "samples_better": Column("Better", "samples whose area beats the mean of their random orders"),
 }  # fmt: skip
 
 # What holds for a whole network goes into the heading of its table, not into each row.

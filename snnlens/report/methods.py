@@ -28,7 +28,8 @@ def methods(networks: dict[str, Facts], provenance: Facts) -> str:
     Python 3.11.2.'
     """
     facts = list(networks.values())
-    parts = [_networks(networks), _neuron(facts), _input(facts), _machine(provenance)]
+    parts = [_networks(networks), _neuron(facts), _attribution(facts), _input(facts),
+             _machine(provenance)]  # fmt: skip
     return " ".join(part for part in parts if part)
 
 
@@ -100,6 +101,33 @@ def _converted(networks: list[Facts]) -> str:
     how = f" ({_joined(known)})" if any(known) else ""
     whose = "Its" if len(networks) == 1 else "Their"
     return f"{whose} activations were replaced by {kinds}{how}, and run at {steps}."
+
+
+def _attribution(networks: list[Facts]) -> str:
+    """Which maps were made of an explained network, of what, and how they were judged."""
+    facts = next((f for f in networks if f.get("claims_relevance")), None)
+    if facts is None:
+        return ""
+    names = facts.get("names") or {}
+    made = [names.get(m, m) for m in facts.get("methods") or facts["claims_relevance"]]
+    paths = f" ({facts['steps']} points a path)" if any(facts.get("complete", {}).values()) else ""
+    over = f"; maps with time lie over the spikes of {facts.get('encoder')}" * bool(
+        facts.get("static")
+    )
+    return (
+        f"Attribution by {', '.join(made)}{paths}, of {_number(facts.get('samples'))} samples, "
+        f"each from rest, BatchNorm in evaluation mode; score: {facts.get('score')}; baseline: "
+        f"{facts.get('baseline')}{over}. Gradients are those of the surrogate.{_judged(facts)}"
+    )
+
+
+def _judged(facts: Facts) -> str:
+    belief, orders = facts.get("belief", "curves"), facts.get("random_orders")
+    if belief == "none":
+        return ""
+    against = f"{orders} random orders" if orders else "random orders"
+    more = "; by infidelity, sensitivity, and the maps of variants" * (belief == "all")
+    return f" Maps were judged by deletion and insertion against {against}{more}."
 
 
 def _input(networks: list[Facts]) -> str:

@@ -15,11 +15,11 @@ import pytest
 
 from snnlens import registry
 from snnlens.checks._base import Check
-from snnlens.experiments._params import NetworkParams, SubjectParams
+from snnlens.experiments._params import ModelParams, NetworkParams, SubjectParams
 from snnlens.experiments._training import TrainingParams
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
-from tests.unit.runs import CONVERTS, OF_A_MODEL, TRAINS, answered, made
+from tests.unit.runs import ATTRIBUTES, CONVERTS, OF_A_MODEL, TRAINS, answered, made
 
 QUESTIONS = list(registry.listing("experiments"))
 ANALYSES = list(registry.listing("analysis"))
@@ -31,11 +31,11 @@ RANGES = {"1": "input and state", "2": "spikes", "3": "gradients", "4": "blocks 
 
 BASES: dict[str, type[pydantic.BaseModel]] = {
     **dict.fromkeys(OF_A_MODEL, SubjectParams), **dict.fromkeys(TRAINS, TrainingParams),
-    **dict.fromkeys(CONVERTS, pydantic.BaseModel),
+    **dict.fromkeys(CONVERTS, pydantic.BaseModel), **dict.fromkeys(ATTRIBUTES, ModelParams),
 }  # fmt: skip
 
 
-SOURCES = {"audit": "", "conversion": "Hao et al. 20"}  # of claims; the rest is the SEW paper's
+SOURCES = {"attribution": " et al. 20", "audit": "", "conversion": "Hao et al. 20"}  # of claims; the rest is the SEW paper's
 
 
 def check(name: str) -> type[Check]:
@@ -47,7 +47,8 @@ def check(name: str) -> type[Check]:
 
 def test_a_question_and_its_analysis_have_one_name() -> None:
     assert QUESTIONS == [
-        "audit", "checkup", "conversion", "degradation", "gradients", "identity", "rates", "train",
+        "attribution", "audit", "checkup", "conversion", "degradation", "gradients", "identity",
+        "rates", "train",
     ]  # fmt: skip
     assert set(QUESTIONS) <= set(ANALYSES)
 

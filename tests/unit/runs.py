@@ -34,6 +34,14 @@ CONVERTS: dict[str, dict[str, Any]] = {
         "threads": 1, "samples": 60,
     },
 }  # fmt: skip
+ATTRIBUTES: dict[str, dict[str, Any]] = {  # an untrained network is refused: one set by hand
+    "attribution": {
+        "model": f"{Path(__file__).parents[2] / 'examples' / 'planted.py'}:network",
+        "data": "planted", "time_steps": 6, "samples": 4, "steps": 4, "points": 4,
+        "random_orders": 3, "belief": "all", "threads": 1,
+        "method": ("ig", "input_x_gradient", "smoothgrad", "sam", "tsa"),
+    },
+}  # fmt: skip
 DEPTH_18: dict[str, Any] = {
     "depth": 18, "image_size": 32, "batch": 4, "time_steps": 2, "threads": 1, "seed": 3,
 }  # fmt: skip
@@ -48,6 +56,8 @@ FOLDERS = tempfile.TemporaryDirectory(prefix="snnlens-tests-")  # gone when the 
 def made(question: str, *options: tuple[str, Any], base: str = "TINY") -> Record:
     """The Record of a run; equal calls share one."""
     chosen: dict[str, Any] = globals()["SUBJECT" if question in OF_A_MODEL else base]
+    if question in ATTRIBUTES:
+        chosen = ATTRIBUTES[question]
     if question in TRAINS | CONVERTS:
         points = tempfile.mkdtemp(prefix="points-", dir=FOLDERS.name)
         chosen = (TRAINS | CONVERTS)[question] | {"points": points}

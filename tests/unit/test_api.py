@@ -23,7 +23,7 @@ from tests.unit.runs import TINY, answered, made, saved
 
 QUESTIONS = ["gradients", "identity", "rates"]
 
-LISTED = "audit, checkup, conversion, degradation, gradients, identity, rates, train"
+LISTED = "attribution, audit, checkup, conversion, degradation, gradients, identity, rates, train"
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +217,8 @@ def test_public_names() -> None:
     assert snnlens.__all__ == [
         "ATan", "Constant", "IF", "InputError", "LIF", "NothingToRecord", "PLIF", "QCFS",
         "Rectangular", "Sigmoid", "Site", "SnnlensError", "SuperSpike", "Triangular", "__version__",
-        "analyse", "audit", "checkup", "conversion", "convert", "load", "record", "resnet", "run",
-        "watch",
+        "analyse", "attribute", "attribution", "audit", "bridge", "checkup", "conversion", "convert",
+        "load", "record", "resnet", "run", "watch",
     ]  # fmt: skip
     for name in snnlens.__all__:
         assert getattr(snnlens, name)
