@@ -54,7 +54,7 @@ def _line(record: Record, row: pd.Series[Any], areas: pd.DataFrame | None) -> st
     said = [] if areas is None else [_of_areas(deletion(areas, row))]
     if pd.notna(row["relative_delta"]):
         against = "0" if facts.get("baseline") == "zeros" else "baseline"
-        said.append(f"delta {missed(row['relative_delta'])} of f(x) - f({against})")
+        said.append("delta " + missed(row["relative_delta"], f"f(x) - f({against})"))
     if not row["relevance"]:
         said.append("activity, no relevance for the class")
     return f"{whose(row)}: {', '.join(s for s in said if s) or 'not judged'}"

@@ -12,6 +12,7 @@ from snnlens.measures.attribution import missed as in_words
 from snnlens.measures.attribution import relative_delta
 from snnlens.recording.result import Finding
 
+GAIN = "f(x) - f(baseline)"
 PART = 0.05
 
 
@@ -62,8 +63,7 @@ class IncompleteMap(AttributionCheck):
         worst = own.loc[own["part"].idxmax()]
         others = [(m, 100 * v) for m, v in missed.iloc[1:].items()]
         yield self.finding("note", None, (
-            f"{seen.name}: {missed.index[0]} misses {in_words(missed.iloc[0])} of f(x) - "
-            f"f(baseline) (median of {counted(len(own), 'sample')}), bound {100 * PART:g} %; at most "
+            f"{seen.name}: {missed.index[0]} misses {in_words(missed.iloc[0], GAIN)} (median of {counted(len(own), 'sample')}), bound {100 * PART:g} %; at most "
             f"{in_words(worst['part'])} (sample {worst['sample']}: sum {worst['total']:.3g} of "
             f"{worst['gain']:.3g}){also(others, '.3g')}"
         ))  # fmt: skip

@@ -118,13 +118,15 @@ def interval(draws: ArrayLike, level: float = 0.95) -> Interval:
 ROUNDING = 1e-6  # of the areas: scores in float32, of batches of another size
 
 
-def missed(relative: float) -> str:
+def missed(relative: float, of: str = "") -> str:
     """A relative delta in words: percent, or how many times.
 
-    >>> missed(0.4321), missed(1.52e6)
-    ('43.2 %', '1.52e+06 times')
+    >>> missed(0.4321), missed(0.4321, "f(x)"), missed(1.52e6, "f(x)")
+    ('43.2 %', '43.2 % of f(x)', '1.52e+06 times f(x)')
     """
-    return f"{100 * relative:.3g} %" if relative < 10 else f"{relative:.3g} times"
+    if relative < 10:
+        return f"{100 * relative:.3g} %" + (f" of {of}" if of else "")
+    return f"{relative:.3g} times {of}".rstrip()
 
 
 def falls_below(area: float, low: float) -> bool:
