@@ -21,11 +21,12 @@ from typing import Any
 PEAKS = ("SpikingJelly", "exact", "lean", "checkpoint", "bfloat16")
 ROUNDS = {
     "neurons": 5, "calls": 9, "recording": 9, "foreign": 5, "networks": 7, "training": 5,
-    "logs": 3, "sweep": 3, "memory": 1, "conversion": 11,
+    "logs": 3, "sweep": 3, "memory": 1, "conversion": 11, "attribution": 5,
 }  # fmt: skip
-FILES = {"foreign": "foreign", "conversion": "conversion"} | dict.fromkeys(
+FILES = {name: name for name in ("foreign", "conversion", "attribution")} | dict.fromkeys(
     ("training", "logs", "sweep", "memory"), "training"
 )
+SINGLE = ("conversion", "attribution")  # with one thread
 ALONE = ("sweep", "logs", "memory")  # whole processes with threads of their own
 
 
@@ -48,14 +49,15 @@ def main() -> None:
 
 def collect(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The rows of one part under each number of threads and each allocator setting."""
-    allocators = ["keep", "default"] if part == "neurons" else ["keep"]
+    both = part in ("neurons", "attribution")
+    allocators = ["keep", "default"] if both else ["keep"]
     if part == "peak":
         return [r for what in PEAKS for r in _worker(f"peak:{what}", 2, "default", options)]
     if part in ALONE:
         return _worker(part, 1, "default", options)
     return [
         {"threads": threads, "allocator": allocator} | row
-        for threads in ([1] if part == "conversion" else options.threads)
+        for threads in ([1] if part in SINGLE else options.threads)
         for allocator in allocators
         for row in _worker(part, threads, allocator, options)
     ]
