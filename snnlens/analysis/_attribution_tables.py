@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from snnlens.measures.attribution import area, interval, relative_delta
+from snnlens.measures.attribution import area, falls_below, interval, relative_delta
 from snnlens.recording.record import Record
 
 OVERS = ("pixels", "steps", "events")
@@ -84,8 +84,10 @@ def beside_random(under: pd.DataFrame, of: pd.DataFrame) -> pd.DataFrame:
         own = under[(under[METHOD] == row[METHOD]).all(axis=1)]
         for kind, mine, random in _compared(under[under["network"] == row["network"]], own):
             mean, low, high = interval(random.groupby("draw")["area"].mean().to_numpy(float))
-            ahead = random.groupby("sample")["area"].mean() - mine.set_index("sample")["area"]
-            better = int(((ahead if kind[2] == "deletion" else -ahead) > 0).sum())
+            by_chance, own_areas = random.groupby("sample")["area"].mean(), mine.set_index("sample")
+            both = by_chance.to_frame("random").join(own_areas["area"])
+            order = ["area", "random"] if kind[2] == "deletion" else ["random", "area"]
+            better = sum(falls_below(*pair) for pair in both[order].to_numpy(float))
             made.append([*row[METHOD], *kind, mine["area"].mean(), mean, low, high,
                          random["draw"].nunique(), len(mine), better])  # fmt: skip
     return pd.DataFrame(made, columns=BESIDE)
@@ -165,6 +167,8 @@ def summary(record: Record, table: pd.DataFrame) -> pd.DataFrame:
         of = found[found["kind"] == kind].groupby(["network", "method"])["rank_correlation"]
         median = of.median().rename(f"rank_correlation_{kind}").reset_index()
         made = made.merge(median, on=["network", "method"], how="left")
+        # of a static image the maps of variants are over the encoder, not over the pixels
+        made.loc[made["ground"] == "image", median.columns[-1]] = np.nan
     return made
 
 

@@ -18,7 +18,7 @@ from snnlens.attribution.calls import Change, changing
 from snnlens.errors import InputError
 
 Entering = Literal["time first", "batch first", "folded", "one step", "static"]
-Leaving = Literal["time first", "batch first", "folded", "no time"]
+Leaving = Literal["time first", "batch first", "folded", "folded, time first", "no time"]
 HELD, MOST = 1 << 22, 32  # numbers of a layer's output, samples in one pass
 MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
 
@@ -81,6 +81,7 @@ class Bridge(nn.Module):
         self.leaving: Leaving = "no time"
         self.seen = self._look(self.x)
         self.alone_difference = self._alone(self.x)
+        self._unfold_otherwise()
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Bridge(nn.Module):
     @property
     def steps(self) -> int:
         """T, as the spiking layers saw it."""
-        return max(s.steps for s in self.seen.values())
+        return max((s.steps for s in self.seen.values()), default=self.x.shape[1])
 
     @property
     def fitting(self) -> int:
@@ -110,7 +111,7 @@ class Bridge(nn.Module):
 
         Beyond that memory is mapped anew for each tensor, and larger batches are slower.
         """
-        largest = max(s.steps * math.prod(s.shape) for s in self.seen.values())
+        largest = max((s.steps * math.prod(s.shape) for s in self.seen.values()), default=1)
         return max(1, min(MOST, HELD // max(1, largest)))
 
     @property
@@ -121,7 +122,7 @@ class Bridge(nn.Module):
     @property
     def encoder(self) -> str:
         """The first spiking layer: where a static image becomes spikes."""
-        return self.sites[0]
+        return self.sites[0] if self.sites else self.check_site(next(iter(self.repeated)))
 
     def check_site(self, name: str) -> str:
         """The name of a spiking layer; InputError with the nearest names for any other.
@@ -135,6 +136,11 @@ class Bridge(nn.Module):
         """
         if name in self.seen:
             return name
+        if name in self.repeated:
+            raise InputError(
+                f"the layer {name}", got=f"run {self.repeated[name]} times in a pass",
+                wanted="run once, or once per step", do="give each place a neuron of its own",
+            )  # fmt: skip
         near = get_close_matches(name, self.sites, cutoff=0.4)
         do = f"did you mean {', '.join(near)}?" if near else ""
         some = ", ".join(self.sites[:8]) + (", ..." if len(self.sites) > 8 else "")
@@ -248,6 +254,8 @@ class Bridge(nn.Module):
             return out.unsqueeze(1)
         if self.leaving == "folded":
             return out.unflatten(0, (samples, -1))  # type: ignore[no-any-return]
+        if self.leaving == "folded, time first":
+            return out.unflatten(0, (-1, samples)).transpose(0, 1)  # type: ignore[no-any-return]
         return out.transpose(0, 1) if self.leaving == "time first" else out
 
     def _through(
@@ -297,7 +305,8 @@ class Bridge(nn.Module):
             self._check_seen(seen, len(part))
         self.leaving = _leaving(outs[0], outs[1])
         self.classes = int(outs[0].shape[-1])
-        return seen
+        self.repeated = {name: s.calls for name, s in seen.items() if _is_repeated(s, x.shape[1])}
+        return {name: s for name, s in seen.items() if name not in self.repeated}
 
     def _check_seen(self, seen: dict[str, Seen], samples: int) -> None:
         if not seen:
@@ -311,6 +320,16 @@ class Bridge(nn.Module):
                 do="say which axis is time with time_axis, per_step where forward takes one step; "
                 "build folded layers with num_timesteps, not with batch_size",
             )  # fmt: skip
+
+    def _unfold_otherwise(self) -> None:
+        """Scores [T N, classes]: the order in which a sample alone is the sample in its batch."""
+        was = self.alone_difference
+        if self.leaving != "folded" or not was:
+            return
+        self.leaving = "folded, time first"
+        self.alone_difference = self._alone(self.x)
+        if (self.alone_difference or 0.0) >= was:
+            self.leaving, self.alone_difference = "folded", was
 
     def _alone(self, x: Tensor) -> float | None:
         """The largest |score alone - score in the batch|, as a share of the scores' range."""
@@ -337,6 +356,7 @@ class Behind(Bridge):
         self.outer, self.site = bridge, site
         self.model, self.survey, self.seed = bridge.model, bridge.survey, bridge.seed
         self.entering, self.leaving = "batch first", bridge.leaving
+        self.repeated = bridge.repeated
         self.classes, self.alone_difference = bridge.classes, bridge.alone_difference
         self.counters, self.tapped = bridge.counters, None
         after = bridge.sites[bridge.sites.index(site) + 1 :]
@@ -375,6 +395,11 @@ class Behind(Bridge):
                 "the layer that a map lies over", got=self.site,
                 wanted="one that the whole input passes", do="the input reaches the output past it",
             )  # fmt: skip
+
+
+def _is_repeated(seen: Seen, steps: int) -> bool:
+    """Whether a layer runs several times on whole sequences, or oftener than there are steps."""
+    return seen.calls > 1 and (seen.steps > seen.calls or seen.calls > steps > 1)
 
 
 def _tapped(tap: nn.Identity, spikes: Tensor) -> Tensor:

@@ -59,6 +59,8 @@ def output_layer(bridge: Bridge, x: Tensor) -> str | None:
     step of the output, an output without a time axis that is no mean over time, an input that no
     derivative reaches.
     """
+    if bridge.repeated:
+        bridge.check_site(next(iter(bridge.repeated)))
     leaf = x[:1].detach().transpose(0, 1).clone().requires_grad_()
 
     def even(_site: str, _step: int, spikes: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from snnlens.checks._attribution import AttributionCheck, also, counted, gains, medians, named
-from snnlens.checks._seen import Seen
+from snnlens.checks._attribution import AttributionCheck, counted, gains, medians, named
+from snnlens.checks._seen import Seen, names
 from snnlens.measures.attribution import missed as in_words
 from snnlens.measures.attribution import relative_delta
 from snnlens.recording.result import Finding
@@ -61,11 +61,13 @@ class IncompleteMap(AttributionCheck):
             return
         own = rows[rows["map"] == missed.index[0]]
         worst = own.loc[own["part"].idxmax()]
-        others = [(m, 100 * v) for m, v in missed.iloc[1:].items()]
+        others = [f"{m} ({in_words(v)})" for m, v in missed.iloc[1:].items()]
+        rest = f"; also {names(others)}" if others else ""
         yield self.finding("note", None, (
-            f"{seen.name}: {missed.index[0]} misses {in_words(missed.iloc[0], GAIN)} (median of {counted(len(own), 'sample')}), bound {100 * PART:g} %; at most "
+            f"{seen.name}: {missed.index[0]} misses {in_words(missed.iloc[0], GAIN)} (median of "
+            f"{counted(len(own), 'sample')}), bound {100 * PART:g} %; at most "
             f"{in_words(worst['part'])} (sample {worst['sample']}: sum {worst['total']:.3g} of "
-            f"{worst['gain']:.3g}){also(others, '.3g')}"
+            f"{worst['gain']:.3g}){rest}"
         ))  # fmt: skip
 
 

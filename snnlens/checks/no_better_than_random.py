@@ -11,7 +11,7 @@ import pandas as pd
 
 from snnlens.checks._attribution import AttributionCheck, counted, named
 from snnlens.checks._seen import Seen, names
-from snnlens.measures.attribution import Interval, area, falls_below, interval
+from snnlens.measures.attribution import ROUNDING, Interval, area, falls_below, interval
 from snnlens.recording.result import Finding
 
 FIRST = ("pixels", "events", "steps")  # the first of these that was run speaks for a method
@@ -31,7 +31,7 @@ class NoBetterThanRandom(AttributionCheck):
     )
     next = (
         "Do not read this method's maps on this network; see which method's curve does fall. More "
-        "samples and random orders (--samples, --draws) tell a near miss from none. If no method beats "
+        "samples and random orders (--samples, --random-orders) tell a near miss from none. If no method beats "
         "chance, the score may not depend on the input at all: `snnlens checkup`."
     )
     reference = "Petsiuk et al. 2018 (RISE), the deletion metric; Samek et al. 2017 (random orders)"
@@ -52,7 +52,7 @@ class NoBetterThanRandom(AttributionCheck):
         return "" if _compared(seen) else "no method that claims relevance has a deletion curve"
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
-        found = [c for c in _compared(seen) if not c.falls]
+        found = [c for c in _compared(seen) if not c.falls and not c.flat]
         if not found:
             return
         worst = max(found, key=lambda c: c.area - c.random.low)
@@ -76,6 +76,12 @@ class Compared:
     def falls(self) -> bool:
         """Whether the score falls faster than in random order, by more than rounding."""
         return falls_below(self.area, self.random.low)
+
+    @property
+    def flat(self) -> bool:
+        """Whether deleting changes the score as little as it can in any order: nothing to find."""
+        ends = self.area, self.random.low, self.random.high
+        return max(ends) - min(ends) <= ROUNDING * max(map(abs, ends))
 
     def text(self) -> str:
         """Both areas, with how many samples and orders."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -127,17 +127,30 @@ def trust(
 def _trust(ground: Ground, maps: Maps, method: Method, options: Options) -> pd.DataFrame:
     bridge, x = ground.under(maps)
     common: dict[str, Any] = {"seed": options.seed, "draws": DRAWS}
-    local = method.name == "saliency"
+    local = method.local(options)
     wrong = _or_nan(len(x), lambda: metrics.infidelity(
         bridge, x, maps.target, maps.values, local=local, internal_batch=options.batch, **common,
     ))  # fmt: skip
+    inner, given, told = _asked_again(ground, maps, method, options)
     moved = _or_nan(len(x), lambda: metrics.sensitivity(
-        bridge, x, maps.target, method, options, **common
+        inner, given, maps.target, method, told, **common
     ))  # fmt: skip
     return pd.DataFrame({
         "method": maps.method, "place": maps.place, "sample": range(len(x)),
         "infidelity": wrong.double().cpu().numpy(), "sensitivity": moved.double().cpu().numpy(),
     })  # fmt: skip
+
+
+def _asked_again(
+    ground: Ground, maps: Maps, method: Method, options: Options
+) -> tuple[Bridge, Tensor, Options]:
+    """What is moved a little, so that the method gives this very map: input, or layer's spikes."""
+    bridge, x = ground.whole
+    if method.place == "layer":  # its layer may be a default that a part of the model has not
+        return bridge, x, replace(options, at=maps.place)
+    if maps.place == "input":
+        return bridge, x, options
+    return bridge.behind(maps.place, x), maps.shown, options
 
 
 def _or_nan(samples: int, measured: Callable[[], Tensor]) -> Tensor:

@@ -75,9 +75,8 @@ def _entering(subject: Subject) -> tuple[Entering, int]:
     axes = subject.input_axes(steps, samples)
     x = subject.batch.inputs[0]
     if axes.time is not None:
-        square = subject.time_axis is None and x.shape[0] == x.shape[1]
         said: Entering = "time first" if axes.time == 0 else "batch first"
-        return (_told_apart(subject, x, steps) if square else said), 1
+        return (said if subject.time_axis is not None else _told_apart(subject, x, steps)), 1
     if axes.sample is not None:
         return "static", 1
     return _folded(subject, steps or 1, subject.batch.samples or samples)
@@ -92,14 +91,19 @@ def _sizes(subject: Subject) -> tuple[int | None, int | None]:
 
 
 def _told_apart(subject: Subject, x: Tensor, steps: int | None) -> Entering:
-    """A square [A, A, ...]: cut one axis after the other, and see what the layers make of it."""
-    if _cut(subject, x[:1]) != (steps, 1):
+    """[A, B, ...] whose sizes say T and batch, but channels may be as many: change one axis after
+    the other, and see what the layers make of it.
+    """
+    if _changed(subject, x[:1]) != (steps, 1):
         return "time first"
-    shorter = _cut(subject, x[:, :1])
-    return "batch first" if shorter is not None and shorter[0] == 1 else "static"
+    single = x.shape[1] == 1
+    found = _changed(subject, torch.cat([x, x], 1) if single else x[:, :1])
+    if single and found == (steps, 2):  # [1, 1, ...]
+        return "time first"
+    return "batch first" if found is not None and found[0] == 1 + single else "static"
 
 
-def _cut(subject: Subject, x: Tensor) -> tuple[int | None, int | None] | None:
+def _changed(subject: Subject, x: Tensor) -> tuple[int | None, int | None] | None:
     """T and the batch of another input; None where the model does not take it."""
     try:
         return _sizes(subject.shown(x))

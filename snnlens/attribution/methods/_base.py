@@ -124,6 +124,10 @@ class Method(ABC):
     def values(self, bridge: Bridge, x: Tensor, target: Tensor, options: Options) -> Tensor:
         """The map of a group of samples, [N, T, ...] of the input or of the layer's output."""
 
+    def local(self, options: Options) -> bool:
+        """Whether the map is in score per unit of input: a gradient, not times the input."""
+        return False
+
     def site(self, bridge: Bridge, options: Options) -> str:
         """The spiking layer that it looks at: `at`, or the last one with positions in space."""
         if options.at is not None:

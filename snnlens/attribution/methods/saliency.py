@@ -33,6 +33,10 @@ class Saliency(Method):
     signed = False
     options = ("internal_batch",)
 
+    def local(self, options: Options) -> bool:
+        """It is a gradient."""
+        return True
+
     def values(self, bridge: Bridge, x: Tensor, target: Tensor, options: Options) -> Tensor:
         from captum import attr
 

@@ -48,6 +48,10 @@ class SmoothGrad(Method):
     random = True
     options = ("draws", "noise", "smooths", "seed", "internal_batch", "steps", "baseline")
 
+    def local(self, options: Options) -> bool:
+        """As what it smooths."""
+        return options.smooths == "saliency"
+
     def values(self, bridge: Bridge, x: Tensor, target: Tensor, options: Options) -> Tensor:
         from captum import attr
 
