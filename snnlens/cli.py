@@ -6,7 +6,6 @@ stdout is data, stderr is progress. Exit codes: 0 fine, 1 findings or failing cl
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import sys
@@ -14,7 +13,7 @@ import textwrap
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +21,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from snnlens import registry
+from snnlens.commands._progress import shown
 from snnlens.errors import InputError, SlowBackend, SnnlensError
 
 INTERRUPTED = 130
 FAIL_ON = ("never", "note", "warning", "error")
-QUESTIONS, YOUR_MODEL = "Questions", "Your model"  # of --help, in this order
+QUESTIONS, YOUR_MODEL, RUNS = "Questions", "Your model", "Runs"  # of --help, in this order
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -86,16 +86,20 @@ def _warning(usual: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Commands(TyperGroup):
-    """Questions are found by file name: --help imports none of them, a call imports its own."""
+    """Questions and commands about runs are found by file name: a call imports its own file."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*sorted(registry.listing("experiments"), key=_panel), *super().list_commands(ctx)]
+        found = [
+            *sorted(registry.listing("experiments"), key=_panel),
+            *registry.listing("commands"),
+        ]
+        return [*found, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        questions = registry.listing("experiments")
-        if cmd_name not in questions:
+        lines = registry.listing("experiments") | registry.listing("commands")
+        if cmd_name not in lines:
             return super().get_command(ctx, cmd_name)
-        stub = TyperCommand(cmd_name, help=questions[cmd_name], short_help=questions[cmd_name])
+        stub = TyperCommand(cmd_name, help=lines[cmd_name], short_help=lines[cmd_name])
         stub.rich_help_panel = _panel(cmd_name)
         return stub
 
@@ -106,11 +110,15 @@ class _Commands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in registry.listing("experiments"):
             command = _question(name)
+        elif name in registry.listing("commands"):
+            command = _single(name, registry.module("commands", name).command)
         return name, command, rest
 
 
 def _panel(question: str) -> str:
     """Where --help shows a question: the PANEL that its file names, read without importing it."""
+    if question in registry.listing("commands"):
+        return RUNS
     source = (registry.PACKAGE / "experiments" / f"{question}.py").read_text(encoding="utf-8")
     return YOUR_MODEL if f'\nPANEL = "{YOUR_MODEL}"\n' in source else QUESTIONS
 
@@ -136,41 +144,15 @@ def _root(
         raise typer.Exit
 
 
-@app.command(rich_help_panel="Runs")
-def report(
-    runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders.")
-    ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
-    preset: Annotated[
-        Path | None, typer.Option(help="A TOML file that says which questions to run first.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing page.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
-) -> None:
-    """Write one self-contained HTML page about one or more runs."""
-    from snnlens import api
-
-    folders = list(runs or [])
-    if preset is not None:
-        with _progress(quiet) as progress:
-            folders += api.run_preset(preset, output.parent / "runs", progress=progress)
-    if not folders:
-        raise InputError("RUN", got="nothing", wanted="at least one run folder")
-    sizes = api.report(folders, output, force=force)
-    for section, size in sizes.items():
-        typer.echo(f"{size / 1000:8.1f} kB  {section}", err=True)
-    typer.echo(str(output))
-
-
 @app.command("list", rich_help_panel="About")
 def list_plugins() -> None:
-    """List the questions, probes, checks, adapters and kinds of data, and the runs in ./runs."""
+    """List questions, probes, checks, adapters, methods, kinds of data, and the runs in ./runs."""
     from snnlens.data import specs
 
     for title, kind in (
         ("Questions", "experiments"), ("Analyses", "analysis"),
         ("Probes", "probes"), ("Checks", "checks"), ("Adapters", "adapters"),
+        ("Methods of attribution", "attribution/methods"),
     ):  # fmt: skip
         typer.echo(title)
         for name, line in registry.listing(kind).items():
@@ -248,9 +230,14 @@ def _question(name: str) -> Any:
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in parameters}
     call.__doc__ = f"{registry.listing('experiments')[name]}\n\n{experiment.Params.__doc__}"
-    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name)(call)
-    return typer.main.get_command(single)
+    return _single(name, call)
+
+
+def _single(name: str, function: Callable[..., Any]) -> Any:
+    """A function as a command of its own."""
+    made = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    made.command(name)(function)
+    return typer.main.get_command(made)
 
 
 def _option(name: str, spec: Any) -> inspect.Parameter:
@@ -320,7 +307,7 @@ def _answer(
     if fail_on not in FAIL_ON:
         raise InputError("--fail-on", got=fail_on, wanted="never, note, warning or error")
     folder = folder or Path("runs") / f"{question}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with _progress(quiet) as progress:
+    with shown(quiet) as progress:
         result = api.answer(question, folder, force=force, progress=progress, **given)
     if as_json:
         typer.echo(store.dumps({"run": str(folder)} | result.as_json()), nl=False)
@@ -369,35 +356,3 @@ def _at_or_above(result: Any, fail_on: str) -> bool:
     levels = [FAIL_ON.index(f.severity) for f in result.findings]
     levels += [FAIL_ON.index("warning") for c in result.claims if c.verdict == "fails"]
     return any(level >= least for level in levels)
-
-
-@contextlib.contextmanager
-def _bars(console: Any) -> Iterator[Any]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:>18}"), BarColumn(), TimeElapsedColumn())
-    bars = Progress(*columns, console=console, refresh_per_second=4)
-
-    def network(name: str, sites: int) -> Callable[[], None]:
-        bars.start()  # not before: an error without a run is one line and no empty one
-        task = bars.add_task(name, total=sites)
-        return lambda: bars.advance(task)
-
-    network.announce = console.print  # type: ignore[attr-defined]
-    try:
-        yield network
-    finally:
-        if bars.live.is_started:
-            bars.stop()
-
-
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
-    """A bar per network on stderr; nothing with --quiet."""
-    if quiet:
-        yield None
-        return
-    from rich.console import Console
-
-    with _bars(Console(stderr=True)) as network:
-        yield network

@@ -18,7 +18,10 @@ from typing import Any
 
 from snnlens.errors import InputError
 
-WORDS = {"analysis": "analysis", "experiments": "question", "conversion/calibration": "calibration"}
+WORDS = {
+    "analysis": "analysis", "experiments": "question", "conversion/calibration": "calibration",
+    "attribution/methods": "method", "report/export": "target",
+}  # fmt: skip
 PACKAGE = Path(__file__).resolve().parent
 
 

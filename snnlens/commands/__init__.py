@@ -1,0 +1,1 @@
+"""Commands about runs: one file per command, its function is `command`."""

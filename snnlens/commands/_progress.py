@@ -1,0 +1,39 @@
+"""Progress of a run on stderr: a bar per network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def shown(quiet: bool) -> Iterator[Any]:
+    """What a run is given as `progress`; None with --quiet."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+
+    with _bars(Console(stderr=True)) as network:
+        yield network
+
+
+@contextlib.contextmanager
+def _bars(console: Any) -> Iterator[Any]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:>18}"), BarColumn(), TimeElapsedColumn())
+    bars = Progress(*columns, console=console, refresh_per_second=4)
+
+    def network(name: str, sites: int) -> Callable[[], None]:
+        bars.start()  # not before: an error without a run is one line and no empty one
+        task = bars.add_task(name, total=sites)
+        return lambda: bars.advance(task)
+
+    network.announce = console.print  # type: ignore[attr-defined]
+    try:
+        yield network
+    finally:
+        if bars.live.is_started:
+            bars.stop()
