@@ -18,8 +18,10 @@ import jinja2
 from markupsafe import Markup
 
 from snnlens.errors import InputError
-from snnlens.recording.result import SEVERITIES, Claim, Finding
+from snnlens.recording.result import Claim
 from snnlens.report import citations, numbers, text, view
+from snnlens.report.findings import entries
+from snnlens.report.sheets import MOST_ROWS, Sheet
 from snnlens.report.view import VERDICTS, Run
 
 WORDS = {
@@ -31,6 +33,11 @@ WORDS = {
     "note": ("note", "notes"),
 }
 NOT_ANALYSED = "a Record alone: measured, with nothing concluded from it"
+MOST_BYTES = 2_000_000  # of a page; above it the largest tables are cut
+SCRIPTS = ("sort.js", "tables.js", "navigator.js")
+_PICK = (
+    '.nets:has(>.pick input[value="{0}"]:checked)>[data-n]:not([data-n="{0}"]){{display:none}}\n'
+)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -70,18 +77,43 @@ def _read(runs: Sequence[Path], skipped: Sequence[Skipped]) -> list[Run]:
 
 
 def _page(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, int]]:
-    findings, claims = _findings(runs), _claims(runs)
+    """The page and bytes per section; tables are cut while it is too large."""
+    while True:
+        page, sizes = _whole(runs, skipped)
+        smaller = _smaller(runs, sum(sizes.values()) - MOST_BYTES)
+        if smaller is None:
+            return page, sizes
+        runs = smaller
+
+
+def _smaller(runs: list[Run], excess: int) -> list[Run] | None:
+    """The runs with their largest tables cut to the worst rows; None if nothing is to be cut."""
+    sheets = [(run.id, sheet) for run in runs for sheet in run.sheets if sheet.rows > MOST_ROWS]
+    if excess <= 0 or not sheets:
+        return None
+    for run_id, sheet in sorted(sheets, key=lambda found: -found[1].size):
+        runs = [run.cut(sheet.id) if run.id == run_id else run for run in runs]
+        excess -= sheet.size * (sheet.rows - MOST_ROWS) // sheet.rows
+        if excess <= 0:
+            break
+    return runs
+
+
+def _whole(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, int]]:
+    claims = _claims(runs)
+    found = entries(case for run in runs for case in run.cases)
     skipped = [*skipped, *(Skipped(r.name, NOT_ANALYSED) for r in runs if not r.analysed)]
     untested = [(run, claim) for run, claim in claims if claim.verdict == "not-testable"]
     several = len(runs) > 1
     looked = any(run.analysed for run in runs)
     parts = {
         "header": _render("header", runs=runs, heading=_heading(runs),
-                          summary=_summary(claims, findings)),
-        "findings": _render("findings", findings=findings, several=several, looked=looked),
+                          summary=_summary(claims, runs), cut=_cut_tables(runs)),
+        "findings": _render("findings", entries=found, several=several, looked=looked),
         "claims": _render("claims", claims=claims, several=several),
         **{f"run {run.name}": _render("run", run=run) for run in runs},
-        "not run": _render("not_run", skipped=skipped, untested=untested, several=several),
+        "not run": _render("not_run", skipped=skipped, untested=untested, several=several,
+                           runs=runs),
         "provenance": _render("provenance", runs=runs, several=several, origins=_origins(runs),
                               bibtex=citations.bibtex([n for run in runs for n in run.networks])),
     }  # fmt: skip
@@ -92,7 +124,7 @@ def _page(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, i
 
 def _frame(runs: list[Run], parts: dict[str, Markup]) -> str:
     """The page around its parts; the policy allows the one script by its hash."""
-    script = _file("sort.js")
+    script = "".join(_file(name) for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -103,7 +135,7 @@ def _frame(runs: list[Run], parts: dict[str, Markup]) -> str:
         "page",
         policy=policy,
         title=f"snnlens report: {names}"[:200] if names else "snnlens report",
-        style=Markup(_file("style.css")),
+        style=Markup(_file("style.css") + _picks(runs)),
         script=Markup(script),
         parts={
             "header": parts["header"],
@@ -113,20 +145,30 @@ def _frame(runs: list[Run], parts: dict[str, Markup]) -> str:
     )
 
 
+def _picks(runs: list[Run]) -> str:
+    """One network at a time, by style alone: what the chosen one is not is not displayed."""
+    most = max((len(sheet.parts) for run in runs for sheet in run.sheets), default=0)
+    rules = [_PICK.format(i) for i in range(most)] if most > 1 else []
+    return "".join(["@media screen {\n", *rules, "}\n"]) if rules else ""
+
+
+def _cut_tables(runs: list[Run]) -> list[tuple[Run, Sheet]]:
+    """The tables that are not whole because the page would be too large."""
+    return [(r, s) for r in runs for s in r.sheets if s.kept is not None]
+
+
 def _heading(runs: list[Run]) -> str:
     return runs[0].title if len(runs) == 1 else text.plural(len(runs), "run")
 
 
-def _summary(
-    claims: list[tuple[Run, Claim]], findings: list[tuple[Run, Finding]]
-) -> list[tuple[str, str, str]]:
+def _summary(claims: list[tuple[Run, Claim]], runs: list[Run]) -> list[tuple[str, str, str]]:
     """`3 claims: 1 holds, 2 fail; 0 findings` in pieces: what stands before, kind, words."""
     verdicts = [claim.verdict for _, claim in claims]
-    severities = [finding.severity for _, finding in findings]
+    severities = [finding.severity for run in runs for finding in run.findings]
     return [
         ("", "", text.plural(len(claims), "claim")),
         *_counted(verdicts),
-        ("; ", "", text.plural(len(findings), "finding")),
+        ("; ", "", text.plural(len(severities), "finding")),
         *_counted(severities),
     ]
 
@@ -135,12 +177,6 @@ def _counted(found: Sequence[str]) -> list[tuple[str, str, str]]:
     kinds = [kind for kind in WORDS if kind in found]
     said = [(kind, text.plural(found.count(kind), *WORDS[kind])) for kind in kinds]
     return [(", " if i else ": ", kind, how) for i, (kind, how) in enumerate(said)]
-
-
-def _findings(runs: list[Run]) -> list[tuple[Run, Finding]]:
-    """Of all runs, errors first; within a severity by code, then as found."""
-    pairs = [(run, finding) for run in runs for finding in run.findings]
-    return sorted(pairs, key=lambda p: (SEVERITIES.index(p[1].severity), p[1].code))
 
 
 def _claims(runs: list[Run]) -> list[tuple[Run, Claim]]:

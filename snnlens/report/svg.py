@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
+from snnlens.report.slim import slim
+
 MOST_BYTES = 1_000_000  # of one figure: a page of several stays below 2 MB
 MOST_SCALE = 1.35  # a figure made for a column may grow this much on a wide screen
 CAPTION_LINE = 10.0  # points from the base of a caption's first line to the drawing above it
@@ -79,6 +81,7 @@ def figure(path: Path, prefix: str, title: str) -> Markup:
     if clean is None:
         raise Unfit("its root is not svg")
     _no_chains(clean)
+    slim(clean)
     _frame(clean, root, prefix, title)
     return Markup(ET.tostring(clean, encoding="unicode"))  # escapes texts and attributes
 
@@ -201,7 +204,8 @@ def _frame(clean: ET.Element, old: ET.Element, prefix: str, title: str) -> None:
         box = f"0 0 {width:g} {height:g}"
     if box is None:
         raise Unfit("it has no size")
-    clean.attrib = {
+    font = {key: value for key, value in clean.attrib.items() if key == "font-family"}
+    clean.attrib = font | {
         "viewBox": box,
         "role": "img",
         "aria-labelledby": f"{prefix}title",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from snnlens.report.text import cut
 
 ROW_NAMES = ("site", "block")  # the first of these that a table has names its rows
 SENTENCES = ("reason",)  # columns whose text is read whole, over several lines
+NOTHING = Markup("")
 NONE = Markup('<td data-v=""><i role="img" aria-label="no value">–</i></td>')
 
 
@@ -34,6 +35,15 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a row is besides its cells: where links find it, what stands behind its name."""
+
+    id: str = ""
+    said: str = ""
+    flag: Markup = NOTHING  # leads to its findings
+
+
+@dataclass(frozen=True)
 class Part:
     """The rows of one network; `empty` names the columns that it has no value of."""
 
@@ -43,6 +53,12 @@ class Part:
     top: list[Head]
     sub: list[Head]
     rows: list[Markup]
+    found: int = 0  # rows with findings
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return sum(head.index is not None for head in (*self.top, *self.sub))
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,18 @@ class _Shown:
     meta: Column
     style: str
     show: numbers.Show | None
+
+    def head(self, value: Any, mark: Mark | None) -> Markup:
+        """The cell that names its row; with a mark it keeps its bare value to sort by."""
+        cell = str(self.cell(value)).replace("<td", "<th scope=row", 1)
+        inside = cell.removesuffix("</td>")
+        if mark is None or not (mark.said or mark.flag):
+            return Markup(inside + "</th>")
+        if "data-v=" not in inside:
+            key = Markup(' data-v="{}">').format(f"{value:.9g}" if self.show else str(value))
+            inside = inside.replace(">", str(key), 1)
+        said = Markup(" <span class=at>{}</span>").format(cut(mark.said)) if mark.said else ""
+        return Markup(inside) + said + mark.flag + Markup("</th>")
 
     def cell(self, value: Any) -> Markup:
         if _missing(value):
@@ -83,16 +111,24 @@ class _Shown:
         return Markup("<td{}{}>{}</td>").format(style, exact, text)
 
 
-def table(frame: pd.DataFrame, units: dict[str, str] | None = None) -> Table:
-    """The table of a result, grouped by network; where each network has one row, in one part."""
+def table(
+    frame: pd.DataFrame,
+    units: dict[str, str] | None = None,
+    marks: Mapping[int, Mark] | None = None,
+) -> Table:
+    """The table of a result, grouped by network; where each network has one row, in one part.
+
+    `marks` are by the row's index in the frame.
+    """
+    marks = marks or {}
     if _is_list(frame):
         all_columns = {n: column(n, units or {}) for n in _order(frame, set())}
-        part = _part("all networks", frame, [], all_columns)
+        part = _part("all networks", frame, [], all_columns, marks)
         return Table([part], list(all_columns.items()), grouped=False)
     facts = [name for name in FACTS if name in frame and _constant(frame, name)]
     columns = {n: column(n, units or {}) for n in _order(frame, {"network", *facts})}
     return Table(
-        parts=[_part(name, rows, facts, columns) for name, rows in _networks(frame)],
+        parts=[_part(name, rows, facts, columns, marks) for name, rows in _networks(frame)],
         guide=list(columns.items()),
     )
 
@@ -162,7 +198,13 @@ def _heads(shown: list[_Shown]) -> tuple[list[Head], list[Head]]:
     return top, sub
 
 
-def _part(name: str, rows: pd.DataFrame, facts: list[str], columns: dict[str, Column]) -> Part:
+def _part(
+    name: str,
+    rows: pd.DataFrame,
+    facts: list[str],
+    columns: dict[str, Column],
+    marks: Mapping[int, Mark],
+) -> Part:
     first = rows.iloc[0]
     said = [(column(f, {}).label, _plain(first[f])) for f in facts if not _missing(first[f])]
     names = list(columns)
@@ -170,14 +212,23 @@ def _part(name: str, rows: pd.DataFrame, facts: list[str], columns: dict[str, Co
     shown = _shown(rows, {c: columns[c] for c in names if c not in empty})
     top, sub = _heads(shown)
     values = [rows[c.name].to_list() for c in shown]
-    lines = [_row(shown, row) for row in zip(*values, strict=True)]
-    return Part(name, said, [columns[c].full for c in empty], top, sub, lines)
+    known = [marks.get(index) for index in rows.index]
+    lines = [_row(shown, row, m) for row, m in zip(zip(*values, strict=True), known, strict=True)]
+    found = sum(bool(mark and mark.flag) for mark in known)
+    return Part(name, said, [columns[c].full for c in empty], top, sub, lines, found)
 
 
-def _row(shown: list[_Shown], values: tuple[Any, ...]) -> Markup:
-    cells = [c.cell(v) for c, v in zip(shown, values, strict=True)]
-    name = str(cells[0]).replace("<td", "<th scope=row", 1).replace("</td>", "</th>")
-    return Markup("").join([Markup("<tr>"), Markup(name), *cells[1:], Markup("</tr>")])
+def _row(shown: list[_Shown], values: tuple[Any, ...], mark: Mark | None) -> Markup:
+    cells = [c.cell(v) for c, v in zip(shown[1:], values[1:], strict=True)]
+    return Markup("").join([_begin(mark), shown[0].head(values[0], mark), *cells, Markup("</tr>")])
+
+
+def _begin(mark: Mark | None) -> Markup:
+    """A row with an id takes the focus of a link to it."""
+    if mark is None or not mark.id:
+        return Markup("<tr>")
+    style = Markup(" class=found") if mark.flag else ""
+    return Markup('<tr id="{}"{}>').format(mark.id, style)
 
 
 def _plain(value: Any) -> str:

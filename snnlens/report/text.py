@@ -13,6 +13,7 @@ ELLIPSIS = "…"
 # `and/or`, `S / T` and `https://host/page` are none.
 _ABSOLUTE = re.compile(r"""(?<![\w.~/…])/(?:[^\s/:;,"'()]+/)*([^\s/:;,"'()]+)/?""")
 _WINDOWS = re.compile(r"""\b[A-Za-z]:\\(?:[^\s\\:;,"'()]+\\)*([^\s\\:;,"'()]+)""")
+_CODE = re.compile(r"`([^`\n]+)`")
 _NUMBER = re.compile(
     r"(?:\b[A-Za-z][\w^]{0,3} )?[<>=]=? [-+]?[\d.]+(?:e[-+]?\d+)?\b|\b\d[\d.]*e[-+]\d+\b"
 )
@@ -49,12 +50,23 @@ def shortened(whole: str) -> str:
 
 
 def steady(text: object) -> Markup:
-    """Escaped text in which no line breaks inside `1e-6` or `T = 4`.
+    """Escaped text in which no line breaks inside `1e-6` or `T = 4`; what is between backticks is
+    code.
 
     >>> steady("error <= 1e-6, T = 4")
     Markup('error <span class="nb">&lt;= 1e-6</span>, <span class="nb">T = 4</span>')
+    >>> steady("see `snnlens list`")
+    Markup('see <code>snnlens list</code>')
     """
-    whole, made, end = str(text), Markup(""), 0
+    plain, *rest = _CODE.split(str(text))
+    made = _unbroken(plain)
+    for code, after in zip(rest[::2], rest[1::2], strict=True):
+        made += Markup("<code>{}</code>").format(code) + _unbroken(after)
+    return made
+
+
+def _unbroken(whole: str) -> Markup:
+    made, end = Markup(""), 0
     for match in _NUMBER.finditer(whole):
         made += Markup('{}<span class="nb">{}</span>').format(whole[end : match.start()], match[0])
         end = match.end()

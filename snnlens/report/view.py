@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,8 +19,12 @@ from snnlens.recording import store
 from snnlens.recording.record import Record
 from snnlens.recording.result import SEVERITIES, Claim, Finding, Result
 from snnlens.report import svg
+from snnlens.report.columns import Column
+from snnlens.report.findings import Case
 from snnlens.report.methods import methods
-from snnlens.report.tables import Part, Table, table
+from snnlens.report.navigator import Navigator, navigators
+from snnlens.report.rows import Rows, rows
+from snnlens.report.sheets import Sheet, sheet, worst
 from snnlens.report.text import plural, slug, without_paths
 
 # What provenance says first, and how; what else it holds follows under its own name.
@@ -33,6 +37,7 @@ LABELS = {
 VERDICTS = ("fails", "not-testable", "holds")  # the order of the claims: what fails comes first
 ELSEWHERE = ("parameters", "question")
 LONG, SHORT = 400, 20  # rows of a further table: longer ones are shown in part
+_NONE = Finding("", "note", None, "", "", "", "")
 _TERM = re.compile(r"([A-Z][\w ]{2,20}): (.*)", re.DOTALL)
 
 
@@ -56,12 +61,64 @@ class Run:
     analysed: bool
     figure: Markup | None
     no_figure: str
-    table: Table
-    extra: list[Part]
-    table_says: str
+    rows: Rows
+    extra: list[Sheet]
+    record: Record
     csv: str
     csv_name: str
     csv_size: str
+    unused: list[str] = field(default_factory=list)  # codes of checks that did not apply
+
+    @property
+    def main(self) -> Sheet:
+        """The run's own table."""
+        return self.rows.main
+
+    @property
+    def along(self) -> Sheet | None:
+        """The table of what lies along the depth, where that is not the run's own."""
+        return self.rows.along
+
+    @property
+    def sheets(self) -> list[Sheet]:
+        """All its tables."""
+        return [s for s in (self.main, self.along, *self.extra) if s is not None]
+
+    @property
+    def cases(self) -> list[Case]:
+        """Its findings; one whose row is not shown leads to no row."""
+        shown = {s.row_id(i) for s in (self.main, self.along) if s is not None for i in s.marks}
+        return [c if c.row in shown else c.without_row() for c in self.rows.cases]
+
+    @property
+    def navigators(self) -> list[Navigator]:
+        """One per network that has a depth."""
+        return navigators(self.id, self.rows, self.record)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether its own table is one per network."""
+        return self.main.table.grouped
+
+    @property
+    def guide(self) -> list[tuple[str, Column]]:
+        """What the columns of its tables of rows hold."""
+        sheets = [self.main] if self.along is None else [self.main, self.along]
+        return list({n: c for s in sheets for n, c in s.table.guide}.items())
+
+    @property
+    def table_says(self) -> str:
+        """What stands above its own table."""
+        return _table_says(self)
+
+    def cut(self, sheet_id: str) -> Run:
+        """The same with one table cut to its worst rows."""
+        own = self.rows
+        if own.main.id == sheet_id:
+            return replace(self, rows=replace(own, main=worst(own.main)))
+        if own.along is not None and own.along.id == sheet_id:
+            return replace(self, rows=replace(own, along=worst(own.along)))
+        return replace(self, extra=[worst(s) if s.id == sheet_id else s for s in self.extra])
 
 
 def read(folders: Sequence[Path]) -> list[Run]:
@@ -91,9 +148,8 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
     result, record = store.load_result(folder), store.load(folder)
     title = result.title if result else "What was recorded"
     figure, no_figure = _figure(folder, id_, title) if result else (None, "this run is a Record")
-    frame = result.table if result else _recorded(record)
+    frame = (result.table if result else _recorded(record)).reset_index(drop=True)
     csv = _csv(folder) if result else frame.to_csv(index=False, lineterminator="\n")
-    made = table(frame, _units(record))
     _check(folder, result)
     return Run(
         id=id_,
@@ -108,32 +164,35 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
         analysed=result is not None,
         figure=figure,
         no_figure=no_figure,
-        table=made,
-        extra=_extra(result),
-        table_says=_table_says(made, result),
+        rows=rows(Case("", id_, name, _NONE, figure=f"{id_}_figure"), frame, result, record),
+        extra=list(_extra(id_, result)),
+        record=record,
         csv="data:text/csv;charset=utf-8," + quote(csv, safe=",:;()+-._~/ ").replace(" ", "%20"),
         csv_name="result.csv" if result else "record.csv",
         csv_size=f"{len(csv.encode()) / 1000:.0f} kB",
+        unused=_unused(result),
     )
 
 
-def _extra(result: Result | None) -> list[Part]:
+def _extra(id_: str, result: Result | None) -> Iterator[Sheet]:
     """Further tables of a result, each named after itself; of a long one the beginning."""
-    tables = result.extra if result else {}
-    return [
-        replace(part, name=_extra_name(name, frame, part.name))
-        for name, frame in tables.items()
-        for part in table(frame if len(frame) <= LONG else frame.head(SHORT)).parts
-    ]
+    for number, (name, frame) in enumerate((result.extra if result else {}).items()):
+        title = name.replace("_", " ")
+        whole = frame.reset_index(drop=True)
+        if len(whole) <= LONG:
+            yield sheet(f"{id_}_x{number}", title, whole)
+            continue
+        note = f"{SHORT} of {len(whole)} rows; all are in {name}.csv of the run folder."
+        shown = sheet(f"{id_}_x{number}", title, whole.head(SHORT))
+        yield replace(shown, note=note)
 
 
-def _extra_name(name: str, frame: pd.DataFrame, network: str) -> str:
-    """What stands above a further table: its name, and whose it is, or how much of it is shown."""
-    title = name.replace("_", " ")
-    if len(frame) > LONG:
-        return f"{title}: {SHORT} of {len(frame)} rows, all in {name}.csv of the run folder"
-    several = "network" in frame and frame["network"].nunique() > 1
-    return f"{title}: {network}" if several else title
+def _unused(result: Result | None) -> list[str]:
+    """The checks that did not apply, where the result lists them."""
+    checks = result.extra.get("checks") if result else None
+    if checks is None or not {"code", "outcome"} <= set(checks):
+        return []
+    return [str(c) for c in checks["code"][checks["outcome"] == "not applicable"]]
 
 
 def _check(folder: Path, result: Result | None) -> None:
@@ -181,7 +240,7 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
 
 def _figure(folder: Path, id_: str, title: str) -> tuple[Markup | None, str]:
     try:
-        return svg.figure(folder / "figure.svg", f"{id_}-", title), ""
+        return svg.figure(folder / "figure.svg", f"{id_}__", title), ""
     except svg.Unfit as why:
         return None, f"figure.svg cannot be shown: {why}"
 
@@ -201,11 +260,13 @@ def _units(record: Record) -> dict[str, str]:
     return {n: q.unit for s in record.schemas.values() for n, q in s.quantities.items()}
 
 
-def _table_says(made: Table, result: Result | None) -> str:
-    rows = plural(sum(len(part.rows) for part in made.parts), "row")
-    networks = plural(len(made.parts), "network") if made.grouped else "one per network"
-    what = "Every number behind the figure" if result else "Every quantity of the Record"
-    return f"{what}: {rows}, {networks}. A heading sorts by its column; – is no value."
+def _table_says(run: Run) -> str:
+    count = plural(len(run.main.frame), "row")
+    networks = plural(len(run.main.parts), "network") if run.grouped else "one per network"
+    what = "Every number behind the figure" if run.analysed else "Every quantity of the Record"
+    if run.main.note:
+        return f"{run.main.note} A heading sorts by its column; – is no value."
+    return f"{what}: {count}, {networks}. A heading sorts by its column; – is no value."
 
 
 def _note(note: str) -> tuple[str, str]:

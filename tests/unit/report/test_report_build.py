@@ -16,12 +16,14 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
+from snnlens import registry
 from snnlens.errors import InputError
 from snnlens.recording import store
 from snnlens.recording.record import Column, Quantity, Record, Schema
 from snnlens.recording.result import Claim, Finding
-from snnlens.report import build
-from tests.unit.report import sample
+from snnlens.report import build, view
+from tests.unit import runs
+from tests.unit.report import hostile, laid, sample
 
 HOSTILE = "<script>alert(1)</script>"
 LONG = "x" * 300
@@ -52,7 +54,7 @@ def test_the_policy_allows_the_one_script(page: str) -> None:
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'"
     )
-    assert len(script) < 2000
+    assert len(script) < 6000
     assert not re.search(r"\son\w+=", page)
 
 
@@ -82,13 +84,115 @@ def test_the_summary_counts_everything(page: str) -> None:
 
 
 def test_the_worst_comes_first(page: str) -> None:
-    found = re.findall(r'<li class="(error|warning|note)">', page)
+    found = re.findall(r'<li class="(error|warning|note)"', page)
     assert found == ["error", "warning", "note"]
     rows = re.findall(
         r'<tr role="row"( class="failing")?>\n<td role="cell"><span class="mark (\S+)"', page
     )
     assert [verdict for _, verdict in rows] == ["fails", "not-testable", *["holds"] * 4]
     assert [bool(failing) for failing, _ in rows] == [True, *[False] * 5]
+
+
+def test_a_finding_leads_to_its_row_and_its_figure(tmp_path: Path) -> None:
+    """Each way: from the finding to the row of its site, and from the row back."""
+    page = build.build([sample.save(tmp_path / "a", laid.result())])
+    entry = page.partition('id="run-a_f2"')[2].partition("</li>")[0]
+    assert '<a href="#run-a_t11">layer3.11.output</a>' in entry
+    assert '<a href="#run-a_t11">row block 11</a>' in entry
+    assert '<a href="#run-a_figure">figure</a>' in entry
+    row = page.partition('<tr id="run-a_t11"')[2].partition("</tr>")[0]
+    assert ">11 <span class=at>layer3.11</span>" in row
+    assert 'href="#run-a_f2" aria-label="Findings here: error SNL201">' in row
+    assert page.count('<figure id="run-a_figure"') == 1
+    bare = page.partition('id="run-a_f4"')[2].partition("</li>")[0]
+    assert "row" not in re.sub(r"<[^>]+>", "", bare)
+    assert "#run-a_figure" in bare
+
+
+def test_cases_of_one_diagnosis_are_one_entry(tmp_path: Path) -> None:
+    """The why and the what next of a code are said once, the evidence of each case."""
+    runs = [sample.save(tmp_path / name, laid.result()) for name in ("a", "b")]
+    shown = text(build.build(runs)).partition(" Findings ")[2].partition(" Claims ")[0]
+    assert shown.count("Nothing passes.") == 4  # of SNL201, SNL305, SNL402 and SNL601
+    assert shown.count("0 spikes at layer2.4.sn1") == 2
+    assert "error SNL201 4 cases" in shown
+
+
+def test_findings_are_counted_one_by_one(tmp_path: Path) -> None:
+    shown = text(build.build([sample.save(tmp_path / "a", laid.result())]))
+    assert "5 findings: 2 errors , 1 warning , 2 notes" in shown
+
+
+def test_a_page_that_is_too_large_is_cut_to_the_worst_rows(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build.build([run])
+    monkeypatch.setattr(build, "MOST_BYTES", len(whole.encode()) - 1)
+    sizes = build.write([run], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert sum(sizes.values()) == len(page.encode()) < build.MOST_BYTES
+    assert page.count("<tr id=") == 200
+    said = text(page)
+    assert "Not every row is here, or the page would be larger than 2 MB" in said
+    assert "the 200 worst of 400 rows are here, rows with findings first" in said
+    kept = set(re.findall(r'<tr id="run-gradients_t(\d+)"', page))
+    norms = sample.table()["gradient_norm"].sort_values(kind="stable")
+    assert kept == {str(i) for i in norms.index[:200]}
+    assert set(re.findall(r'href="#run-gradients_t(\d+)"', page)) <= kept
+    (link,) = re.findall(r'href="data:text/csv;charset=utf-8,([^"]+)"', page)
+    assert unquote(unescape(link)).count("\n") == 401  # the data is whole
+
+
+def test_what_can_not_be_cut_is_not(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "MOST_BYTES", 1000)
+    assert build.build([run]).count("<tr id=") == 200
+
+
+def test_each_network_can_be_chosen(page: str) -> None:
+    radios = re.findall(r'<input type="radio" name="run-gradients_t-net" value="(\w+)"', page)
+    assert radios == [*map(str, range(8)), "all"]
+    rules = re.findall(r'value="(\d+)"\]:checked\)>\[data-n\]:not\(\[data-n="(\d+)"\]\)', page)
+    assert rules == [(str(i), str(i)) for i in range(8)]
+    shown = re.findall(r'<div data-n="(\d+)"', page)
+    assert shown == [str(i) for i in (*range(8), *range(8))]  # navigators, then tables
+
+
+def test_every_question_says_how_to_read_it() -> None:
+    """What is shown, what good and bad look like, what to do."""
+    for question in registry.listing("analysis"):
+        module = registry.module("analysis", question)
+        fixed = not hasattr(module, "_notes")  # else they depend on the run
+        notes = module.NOTES if fixed else runs.answered(question).notes
+        terms = [view._note(note)[0] for note in notes]
+        assert [t for t in terms if t] == ["Shown", "Good", "Bad", "What to do"], question
+
+
+def test_checks_that_did_not_apply_are_named() -> None:
+    shown = text(build.build([runs.saved("checkup")]))
+    checks = runs.answered("checkup").extra["checks"]
+    unused = checks["code"][checks["outcome"] == "not applicable"].tolist()
+    assert f"{len(unused)} checks of checkup did not apply" in shown
+    assert f"its table of checks says why: {', '.join(unused)}." in shown
+
+
+@pytest.mark.parametrize("question", ["gradients", "rates", "checkup", "audit"])
+def test_a_page_of_a_real_run_is_whole(question: str) -> None:
+    """Ids are unique, and every link inside has its target."""
+    page = build.build([runs.saved(question)])
+    assert page == build.build([runs.saved(question)])
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+    assert page.count('<figure class="navigator"') == len(runs.answered(question).record.networks)
+
+
+def test_names_that_mean_something_elsewhere_are_only_names(tmp_path: Path) -> None:
+    page = build.build([hostile.saved(tmp_path / "odd")])
+    assert page.count("<script>") == 1
+    assert page.count("</style>") == 1
+    assert "<b>" not in page.replace('<p class="here"><b></b>', "").partition("*/ }")[2][:20]
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
 
 
 def test_nothing_found_is_said(tmp_path: Path) -> None:
