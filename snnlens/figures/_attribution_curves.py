@@ -36,6 +36,7 @@ VARIANTS = {
     "weights": (style.VERMILION, "D", "permuted weights"),
 }
 APART = 0.24  # rows between the dots of two variants
+ON_LIGHT = "#1f1f1f"  # stays dark in dark mode, as its cell stays light
 MATRIX = LinearSegmentedColormap.from_list("agreement", [style.ORANGE, "#ffffff", style.SKY])
 
 
@@ -90,7 +91,9 @@ def agreement(
     image = axes.imshow(values, cmap=MATRIX, norm=Normalize(-1, 1), aspect="auto",
                         interpolation="none", label="agreement")  # fmt: skip
     texts = [
-        axes.text(x, y, coefficient(values[y, x]), ha="center", va="center", fontsize=6.4)
+        axes.text(
+            x, y, coefficient(values[y, x]), ha="center", va="center", fontsize=6.4, color=ON_LIGHT
+        )
         for y in range(len(values))
         for x in range(len(values))
     ]

@@ -218,7 +218,7 @@ def _origin(record: Record) -> dict[str, Any]:
         "parameters": [
             (k, without_paths(_text(v)))
             for k, v in (provenance.get("parameters") or {}).items()
-            if v is not None
+            if v not in (None, [], "")
         ],
         "provenance": _provenance(record),
         "methods": methods(record.networks, provenance),
