@@ -24,6 +24,7 @@ def command(
 ) -> None:
     """Write one self-contained HTML page about one or more runs."""
     from snnlens import api
+    from snnlens.report import companions
 
     folders = list(runs or [])
     if preset is not None:
@@ -31,7 +32,10 @@ def command(
             folders += api.run_preset(preset, output.parent / "runs", progress=progress)
     if not folders:
         raise InputError("RUN", got="nothing", wanted="at least one run folder")
+    companions.check(output, force=force)
     sizes = api.report(folders, output, force=force)
+    beside = companions.write(folders, output, force=force)
     for section, size in sizes.items():
         typer.echo(f"{size / 1000:8.1f} kB  {section}", err=True)
+    typer.echo(f"beside it: {', '.join(path.name for path in beside)}", err=True)
     typer.echo(str(output))

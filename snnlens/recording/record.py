@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,6 +109,10 @@ class Record:
                 frame = frame.merge(part, on=[*KEYS, "step"] if per_step else KEYS, how="left")
         frame = frame if network is None else frame[frame["network"] == network]
         return frame.reset_index(drop=True)
+
+    def _repr_html_(self) -> str:
+        """Networks and sites, as a notebook shows them."""
+        return str(import_module("snnlens.report.rich").html_of_record(self))
 
     def table(self, probe: str) -> pd.DataFrame:
         """The sums that one probe kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from snnlens.recording.record import Record
 
 Verdict = Literal["holds", "fails", "not-testable"]
 Severity = Literal["error", "warning", "note"]
+IN_NOTEBOOKS = "snnlens.report.rich"  # by name: what is recorded does not know how it is shown
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
@@ -40,6 +42,10 @@ class Finding:
     why: str
     next: str
     reference: str
+
+    def _repr_html_(self) -> str:
+        """As the report shows it."""
+        return str(import_module(IN_NOTEBOOKS).html_of_finding(self))
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,10 @@ class Result:
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
     draw: Callable[[Result], Any] | None = None
     headline: list[str] = field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        """As the report shows it: findings, claims, the figure's numbers."""
+        return str(import_module(IN_NOTEBOOKS).html_of_result(self))
 
     def frame(self) -> pd.DataFrame:
         """The table."""
