@@ -38,6 +38,8 @@ SCRIPTS = ("sort.js", "tables.js", "navigator.js")
 _PICK = (
     '.nets:has(>.pick input[value="{0}"]:checked)>[data-n]:not([data-n="{0}"]){{display:none}}\n'
 )
+FIRST = [("findings", "Findings"), ("claims", "Claims")]  # of the contents, around the runs
+LAST = [("not-run", "What did not run"), ("provenance", "Provenance")]
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -141,7 +143,8 @@ def _frame(runs: list[Run], parts: dict[str, Markup]) -> str:
             "header": parts["header"],
             "sections": [p for n, p in parts.items() if n != "header"],
         },
-        runs=runs,
+        contents=[*FIRST, *((run.id, run.name) for run in runs), *LAST],
+        skip=FIRST[0],
     )
 
 

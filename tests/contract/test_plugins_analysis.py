@@ -35,7 +35,8 @@ BASES: dict[str, type[pydantic.BaseModel]] = {
 }  # fmt: skip
 
 
-SOURCES = {"attribution": " et al. 20", "audit": "", "conversion": "Hao et al. 20"}  # of claims; the rest is the SEW paper's
+# of claims; the rest is the SEW paper's
+SOURCES = {"attribution": " et al. 20", "audit": "", "conversion": "Hao et al. 20"}
 
 
 def check(name: str) -> type[Check]:

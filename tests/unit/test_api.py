@@ -217,8 +217,8 @@ def test_public_names() -> None:
     assert snnlens.__all__ == [
         "ATan", "Constant", "IF", "InputError", "LIF", "NothingToRecord", "PLIF", "QCFS",
         "Rectangular", "Sigmoid", "Site", "SnnlensError", "SuperSpike", "Triangular", "__version__",
-        "analyse", "attribute", "attribution", "audit", "bridge", "checkup", "conversion", "convert",
-        "load", "record", "resnet", "run", "watch",
+        "analyse", "attribute", "attribution", "audit", "bridge", "checkup", "conversion",
+        "convert", "load", "record", "resnet", "run", "watch",
     ]  # fmt: skip
     for name in snnlens.__all__:
         assert getattr(snnlens, name)

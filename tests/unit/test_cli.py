@@ -403,7 +403,7 @@ def test_report_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     page = Path("page.html").read_text(encoding="utf-8")
     for claim in answered("rates").claims:
         assert claim.id in page
-    assert {p.name for p in Path().iterdir()} == {"page.html", "runs"}
+    assert {p.name for p in Path().iterdir()} == {"page.html", "page.json", "page.md", "runs"}
     assert main(["report", "runs/mine", "-o", "page.html"]) == 2
     assert main(["report", "runs/mine", "-o", "page.html", "--force"]) == 0
 

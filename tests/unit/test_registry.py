@@ -11,7 +11,9 @@ import pytest
 from snnlens import registry
 from snnlens.errors import InputError
 
-QUESTIONS = "attribution, audit, checkup, conversion, degradation, gradients, identity, rates, train"
+QUESTIONS = (
+    "attribution, audit, checkup, conversion, degradation, gradients, identity, rates, train"
+)
 
 
 @pytest.fixture
