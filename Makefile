@@ -18,8 +18,9 @@ CORE = $(VENV)/core.stamp
 TEST = $(VENV)/test.stamp
 NOTEBOOK = $(VENV)/notebook.stamp
 KERNELS = $(VENV)/kernels.stamp
+DOCS = $(VENV)/docs.stamp
 
-.PHONY: help setup demo test format lint types layers unit test-kernels slow gpu bench report lab clean
+.PHONY: help setup demo test format lint types layers unit test-kernels slow gpu bench report docs lab clean
 .NOTPARALLEL:
 
 help:  ## this list
@@ -54,7 +55,7 @@ unit: $(TEST)  ## the tests alone, two workers; ARGS="-k name" is handed to pyte
 test-kernels: $(KERNELS)  ## the CUDA kernel in Triton's interpreter, and compiled for sm_90
 	TRITON_INTERPRET=1 $(PY) -m pytest -m triton tests/unit/neuron/kernels $(ARGS)
 
-slow: $(TEST)  ## the tests that take minutes
+slow: $(TEST) $(DOCS)  ## the tests that take minutes
 	$(PY) -m pytest -m "slow and not gpu" $(ARGS)
 
 gpu: $(KERNELS)  ## the whole matrix of the CUDA kernel; needs a CUDA device
@@ -67,10 +68,17 @@ report: $(CORE)  ## the report of reports/ci.toml
 	$(BIN)/snnlens report --preset reports/ci.toml -o $(OUT)/index.html --force
 	@echo "The report: $(OUT)/index.html"
 
+docs: $(DOCS)  ## the site, docs/_build/index.html; ARGS="-D nb_execution_mode=cache" runs the notebooks
+	$(PY) -m sphinx -W -n -q -b html $(ARGS) docs docs/_build
+	SNNLENS_SITE=docs/_build $(PY) -m pytest -m slow tests/unit/test_docs_site.py
+	@echo "The site: docs/_build/index.html"
+
 lab: $(NOTEBOOK)  ## JupyterLab on notebooks/
 	$(PY) -m jupyter lab --notebook-dir notebooks
 
 clean:  ## remove outputs and caches; .venv stays (rm -rf .venv to start from nothing)
+	rm -rf docs/_build docs/jupyter_execute docs/.jupyter_cache docs/benchmarks docs/figures docs/findings
+	rm -rf docs/notebooks docs/project docs/reference/commands.md docs/reference/plugins.md
 	rm -rf $(OUT) build dist .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
@@ -103,6 +111,12 @@ $(TEST): $(CORE) requirements/frameworks.txt
 $(KERNELS): $(TEST)
 	@echo "installing Triton"
 	@$(INSTALL) --no-deps "$$(grep '^triton==' constraints.txt)"
+	@touch $@
+
+$(DOCS): $(TEST)
+	@echo "installing the documentation packages"
+	@$(INSTALL) --editable '.[docs]'
+	@$(CHECK_TORCH)
 	@touch $@
 
 $(NOTEBOOK): $(CORE)

@@ -272,6 +272,11 @@ def run(question: str, /, *, progress: Any = None, **params: Any) -> Record:
 
     Raises:
         InputError: an unknown question or a wrong parameter; nothing has run then.
+
+    >>> import snnlens
+    >>> small = {"layout": "cifar", "depth": 8, "image_size": 8, "batch": 2, "time_steps": 1}
+    >>> sorted(snnlens.run("rates", **small).networks)[:2]
+    ['sew-add', 'sew-add-zero']
     """
     experiment = registry.module("experiments", question)
     made: Record = experiment.run(parameters(question, params), progress)
@@ -309,7 +314,17 @@ def run_preset(preset: Path, folder: Path, *, progress: Any = None) -> list[Path
 
 
 def load(folder: str | Path) -> Record:
-    """The Record of a run folder; needs no torch."""
+    """The Record of a run folder; needs no torch.
+
+    >>> import tempfile, torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), snnlens.IF())
+    >>> with snnlens.record(model) as rec:
+    ...     model(torch.rand(4, 2, 4)).sum().backward()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saved = rec.save(folder + "/mine")
+    ...     snnlens.load(saved).frame().equals(rec.frame())
+    True
+    """
     return store.load(folder)
 
 
@@ -318,6 +333,13 @@ def analyse(question: str, rec: Record | Recorder) -> Result:
 
     Raises:
         InputError: an unknown question, or a record without what the question needs.
+
+    >>> import torch, snnlens
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), snnlens.IF(threshold=100.0))
+    >>> with snnlens.record(model) as rec:
+    ...     model(torch.rand(4, 2, 4)).sum().backward()
+    >>> snnlens.analyse("checkup", rec).findings[0].code
+    'SNL202'
     """
     whole = rec if isinstance(rec, Record) else rec.record()
     analysis = registry.module("analysis", question)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class SnnlensError(Exception):
-    """An error with a message for a person and the exit code of the command line."""
+    """An error with a message for a person and the exit code of the command line.
+
+    >>> SnnlensError.exit_code
+    2
+    """
 
     exit_code = 2
 
@@ -24,7 +28,11 @@ class InputError(SnnlensError):
 
 
 class NothingToRecord(SnnlensError):
-    """The model has no place that snnlens can record: never an empty success."""
+    """The model has no place that snnlens can record: never an empty success.
+
+    >>> NothingToRecord.exit_code
+    5
+    """
 
     exit_code = 5
 

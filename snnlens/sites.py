@@ -32,6 +32,9 @@ class Site:
         gain: dH/dX of one step: 1, or 1 / tau where the input decays.
         slope: the largest sigma' of the surrogate gradient.
         support: sigma' is 0 farther than this from the threshold; infinite where it never is.
+
+    >>> Site("conv1.sn", module="sn1", reads="output", role="neuron").signal
+    'spikes'
     """
 
     name: str

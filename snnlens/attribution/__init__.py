@@ -63,7 +63,14 @@ def attribute(
 
 
 def fitted(options: Options, bridge: Bridge) -> Options:
-    """The options with so many samples in a pass as fit the model, where nothing is said."""
+    """The options with so many samples in a pass as fit the model, where nothing is said.
+
+    >>> import snnlens
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 2), snnlens.IF())
+    >>> with snnlens.bridge(net, torch.ones(5, 4, 3)) as bridge:
+    ...     fitted(Options(), bridge).internal_batch == bridge.fitting
+    True
+    """
     if options.internal_batch is not None:
         return options
     return replace(options, internal_batch=bridge.fitting)

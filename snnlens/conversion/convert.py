@@ -34,6 +34,12 @@ class Converted(nn.Module):
         adds: of each sum of two paths, which input is the shortcut.
         coverage: what became of each layer: module, type, outcome, by, why.
         method: parallel or sequential.
+
+    >>> import torch
+    >>> ann = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> net = convert(ann, time_steps=4, data=[torch.rand(8, 4)])
+    >>> net(torch.rand(2, 4)).shape, net.time_steps
+    (torch.Size([2, 3]), 4)
     """
 
     static = True  # its input has no axis of time

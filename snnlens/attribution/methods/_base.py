@@ -106,6 +106,10 @@ class Method(ABC):
         random: whether it draws; then each sample by itself, from `seed`.
         gradient: whether it needs a (surrogate) gradient.
         options: the fields of `Options` that it reads.
+
+    >>> from snnlens.attribution import method_named
+    >>> method_named("ig").complete, method_named("sam").complete
+    (True, False)
     """
 
     name: ClassVar[str]
