@@ -74,7 +74,7 @@ class Section(NamedTuple):
 
 def stacked(sections: Sequence[Section]) -> Figure:
     """The sections one below the other."""
-    figure = Figure(figsize=(WIDTH, sum(s.head + s.height + BOTTOM for s in sections)))
+    figure = style.Drawing(figsize=(WIDTH, sum(s.head + s.height + BOTTOM for s in sections)))
     top = 0.0
     for section in sections:
         for one in section.legends:

@@ -13,7 +13,7 @@ def audit_figure(table: pd.DataFrame, caption: str) -> Figure:
     counts = table.assign(equal=table["equal"].astype(bool)).groupby("quantity", sort=False)
     equal, whole = counts["equal"].sum(), counts["equal"].size()
     with style.styled():
-        figure = Figure(figsize=(7.1, 0.24 * len(whole) + 1.0))
+        figure = style.Drawing(figsize=(7.1, 0.24 * len(whole) + 1.0))
         ax = figure.subplots()
         rows = range(len(whole))
         ax.barh(rows, whole - equal, left=equal, color=style.VERMILION, label="differ")

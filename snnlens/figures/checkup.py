@@ -24,7 +24,7 @@ def checkup_figure(table: pd.DataFrame, marks: Sequence[tuple[str, str]], captio
     rows = table[table["network"] == table["network"].iloc[0]]
     panels = [p for p in PANELS if _has(rows, p)]
     with style.styled():
-        figure = Figure(figsize=(7.1, 1.75 * len(panels) + 1.2))
+        figure = style.Drawing(figsize=(7.1, 1.75 * len(panels) + 1.2))
         axes = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False).flat)
         for ax, panel in zip(axes, panels, strict=True):
             {"rate": _rate, "gradient": _gradient, "membrane": _membrane}[panel](ax, rows)

@@ -103,7 +103,7 @@ def spread(wanted: Floats, gap: float) -> Floats:
 def _panels(blocks: list[Block]) -> tuple[Figure, list[NDArray[np.object_]]]:
     """The figure, and per block its axes [rows, columns]."""
     tall = [b.head + b.rows * b.height + (b.rows - 1) * GAP + BOTTOM for b in blocks]
-    figure = Figure(figsize=(WIDTH, sum(tall)))
+    figure = style.Drawing(figsize=(WIDTH, sum(tall)))
     made, top = [], sum(tall)
     for block, height in zip(blocks, tall, strict=True):
         room = WIDTH - LEFT - RIGHT

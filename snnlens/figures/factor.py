@@ -13,7 +13,7 @@ from snnlens.figures import style
 def factor_figure(table: pd.DataFrame, caption: str) -> Figure:
     """Columns n, factor, seed; above 1 the gradient grows toward the input, below it decays."""
     with style.styled():
-        figure = Figure(figsize=(4.2, 2.9))
+        figure = style.Drawing(figsize=(4.2, 2.9))
         axes = figure.subplots()
         axes.axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
         for seed, rows in table.groupby("seed"):

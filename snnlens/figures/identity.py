@@ -23,7 +23,7 @@ def identity_figure(
 ) -> Figure:
     """Left: ||O - S|| / ||S|| of a run. Right: which pairs can be the identity."""
     with style.styled():
-        figure = Figure(figsize=(7.1, 3.6))
+        figure = style.Drawing(figsize=(7.1, 3.6))
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
         _errors(left, table, weights)
         if trials is None:

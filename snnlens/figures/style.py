@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,6 +74,21 @@ def save(figure: Figure, folder: Path, name: str = "figure") -> None:
         )  # fmt: skip
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows by itself, whether pyplot was imported or not.
+
+    >>> Drawing(figsize=(1, 1))._repr_png_()[1:4]
+    b'PNG'
+    """
+
+    def _repr_png_(self) -> bytes:
+        """As a notebook asks for it."""
+        buffer = BytesIO()
+        with styled():
+            self.savefig(buffer, format="png", dpi=110, facecolor="white", bbox_inches="tight")
+        return buffer.getvalue()
+
+
 def downsample_lines(axes: Axes, blocks: list[int]) -> None:
     """Mark the downsample blocks with a thin vertical line and a small triangle at the top."""
     if not blocks:
@@ -129,7 +145,7 @@ def panel_grid(panels: int, *, height: float = 2.15) -> tuple[Figure, list[Axes]
     """Panels two by two at the width of a page (7.1 inches)."""
     columns = min(2, panels)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(7.1 if columns == 2 else 4.2, height * rows + 0.55))
+    figure = Drawing(figsize=(7.1 if columns == 2 else 4.2, height * rows + 0.55))
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
     flat = list(axes.flat)
     for spare in flat[panels:]:

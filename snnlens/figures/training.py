@@ -39,7 +39,7 @@ def training_figure(
     with style.styled():
         rows = 1 + -(-len(shown) // 2)
         room = 0.3 if len(shown) % 2 else 0.75  # the scale of the epochs lies below the panels
-        figure = Figure(figsize=(7.1, 2.25 * rows + room))
+        figure = style.Drawing(figsize=(7.1, 2.25 * rows + room))
         axes = list(figure.subplots(rows, 2, squeeze=False).flat)
         _curve(axes[0], curves, "loss", "Loss", "cross-entropy")
         _curve(axes[1], curves, "top1", "Accuracy", "top-1 (%)")

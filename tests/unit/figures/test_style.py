@@ -159,3 +159,15 @@ def test_caption_is_wrapped_and_whole() -> None:
     (drawn,) = figure.texts
     assert max(map(len, drawn.get_text().split("\n"))) <= 40
     assert drawn.get_text().split() == text.split()
+
+
+def test_a_notebook_shows_a_figure_without_pyplot() -> None:
+    """IPython asks the object itself; only after pyplot was imported it knows every Figure."""
+    code = (
+        "import sys\nfrom snnlens.figures.style import panel_grid\n"
+        "figure, _ = panel_grid(2)\n"
+        "assert figure._repr_png_()[1:4] == b'PNG'\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
