@@ -49,7 +49,13 @@ class NoBetterThanRandom(AttributionCheck):
         curves = seen.table("attribution_curves")
         if curves.loc[curves["method"] == RANDOM, "draw"].nunique() < 2:
             return "fewer than two random orders were run, which have no interval"
-        return "" if _compared(seen) else "no method that claims relevance has a deletion curve"
+        found = _compared(seen)
+        if not found:
+            return "no method that claims relevance has a deletion curve"
+        flat = all(c.flat for c in found)
+        return (
+            "the score is the same in every order: it does not depend on the input" if flat else ""
+        )
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
         found = [c for c in _compared(seen) if not c.falls and not c.flat]

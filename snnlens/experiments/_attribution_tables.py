@@ -74,6 +74,7 @@ def spans(steps: int, frames: int) -> list[tuple[int, int]]:
 def plane(x: Tensor) -> Tensor:
     """[N, T, ...] as [N, T, H, W], channels summed; features lie in one row.
 
+    >>> import torch
     >>> plane(torch.ones(2, 3, 4)).shape, plane(torch.ones(2, 3, 2, 5, 5)).shape
     (torch.Size([2, 3, 1, 4]), torch.Size([2, 3, 5, 5]))
     """

@@ -34,10 +34,11 @@ class Params(BaseModel):
 def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """A question `fake`, found as every question is: by its file; what `answer` was given."""
     package = tmp_path / "package"
-    for kind in ("experiments", "checks", "probes", "analysis", "adapters"):
+    for kind in ("experiments", "checks", "probes", "analysis", "adapters", "commands"):
         (package / kind).mkdir(parents=True)
     (package / "experiments" / "fake.py").write_text(SOURCE, encoding="utf-8")
     (package / "experiments" / "another.py").write_text('"""Another?"""\n', encoding="utf-8")
+    (package / "commands" / "report.py").write_text('"""A page."""\n', encoding="utf-8")
     module = types.ModuleType("snnlens.experiments.fake")
     module.Params = Params  # type: ignore[attr-defined]
     monkeypatch.setattr(registry, "PACKAGE", package)

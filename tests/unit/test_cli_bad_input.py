@@ -17,7 +17,8 @@ from tests.unit.runs import saved
 SMALL = ["--layout", "cifar", "--depth", "8", "--image-size", "8", "--batch", "4"]
 IMAGENET = "18, 34, 50, 101 or 152 in the imagenet layout"
 QUESTIONS = sorted(api.registry.listing("experiments"), key=_panel)
-COMMANDS = ", ".join([*QUESTIONS, "report", "list", "explain", "doctor"])
+ABOUT_RUNS = ["compare", "export", "gate", "report"]
+COMMANDS = ", ".join([*QUESTIONS, *ABOUT_RUNS, "list", "explain", "doctor"])
 CHECKS = [api.registry.plugin("checks", name) for name in api.registry.listing("checks")]
 CODES = ", ".join(sorted(check.code for check in CHECKS))
 PHOTOGRAPHS = "a folder of photographs, or of one subfolder of photographs per class"

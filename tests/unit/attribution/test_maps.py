@@ -66,8 +66,8 @@ def test_one_sample_as_plain_arrays() -> None:
     assert found["shown"].tolist() == maps.shown[1].tolist()
     rest = {k: v for k, v in found.items() if k not in ("values", "shown")}
     assert rest == {
-        "method": "ig", "place": "input", "signed": True, "target": 1, "predicted": 2,
-        "score": 2.0, "delta": 1.0, "baseline_score": 3.0,
+        "method": "ig", "place": "input", "signed": True, "title": "ig", "relevance": True,
+        "target": 1, "predicted": 2, "score": 2.0, "delta": 1.0, "baseline_score": 3.0,
     }  # fmt: skip
     assert maps.as_arrays(-1)["target"] == 1
 

@@ -50,7 +50,7 @@ def test_the_worst_method_first() -> None:
     made = missing(0.3, 0.3, 0.3, method="layer_ig", made=missing(0.1, 0.1, 0.1))
     assert only(CHECK, made).evidence == (
         "net: layer_ig misses 30 % of f(x) - f(baseline) (median of 3 samples), bound 5 %; at most "
-        "30 % (sample 0: sum 1.05 of 1.5); also ig (10)"
+        "30 % (sample 0: sum 1.05 of 1.5); also ig (10 %)"
     )
 
 
