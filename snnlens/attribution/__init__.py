@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from snnlens import registry
-from snnlens.attribution.bridge import Bridge, said_memory
+from snnlens.attribution.bridge import Bridge
+from snnlens.attribution.looks import said_memory
 from snnlens.attribution.maps import Maps
 from snnlens.attribution.methods._base import Method, Options, option_names
 from snnlens.attribution.refused import ELSEWHERE, REFUSED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -15,22 +14,21 @@ from torch import Tensor, nn
 from snnlens.adapters._base import Layout, tensors
 from snnlens.adapters._survey import Survey
 from snnlens.attribution.calls import Change, changing
+from snnlens.attribution.looks import (
+    Leaving,
+    Seen,
+    devices,
+    is_repeated,
+    leaving,
+    refuse_fresh_norms,
+    said_memory,
+    takes,
+    tapped,
+)
 from snnlens.errors import InputError
 
 Entering = Literal["time first", "batch first", "folded", "one step", "static"]
-Leaving = Literal["time first", "batch first", "folded", "folded, time first", "no time"]
 HELD, MOST = 1 << 22, 32  # numbers of a layer's output, samples in one pass
-MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one pass showed of a spiking layer: how often it ran, T and N and the rest's sizes."""
-
-    calls: int
-    steps: int
-    samples: int
-    shape: tuple[int, ...]
 
 
 class Bridge(nn.Module):
@@ -76,7 +74,7 @@ class Bridge(nn.Module):
         self.seed, self.folded = seed, steps
         self.counters: list[dict[str, int]] = []  # steps that each layer has run in this pass
         self.tapped: tuple[str, nn.Identity] | None = None
-        _refuse_fresh_norms(model)
+        refuse_fresh_norms(model)
         self.x = self.batch_first(x)
         self.leaving: Leaving = "no time"
         self.seen = self._look(self.x)
@@ -227,7 +225,7 @@ class Bridge(nn.Module):
         self.survey.reset()
         for counter in self.counters:
             counter.clear()
-        with said_memory(len(x)), torch.random.fork_rng(_devices(x)):
+        with said_memory(len(x)), torch.random.fork_rng(devices(x)):
             torch.manual_seed(self.seed)
             if self.entering == "one step":
                 return torch.stack([self._chosen(self.model(step)) for step in x.unbind(1)], 1)
@@ -263,7 +261,7 @@ class Bridge(nn.Module):
     ) -> Tensor | None:
         """Hand a layer's whole output to the tap."""
         assert self.tapped is not None
-        return _tapped(self.tapped[1], spikes) if site == self.tapped[0] else None
+        return tapped(self.tapped[1], spikes) if site == self.tapped[0] else None
 
     def _twice(self, x: Tensor) -> Tensor:
         """Collect a layer's steps, hand them to the tap, and go on with what it returns."""
@@ -277,7 +275,7 @@ class Bridge(nn.Module):
 
         with self.around(keep):
             self._run(x)
-        handed = _tapped(tap, torch.cat(kept))
+        handed = tapped(tap, torch.cat(kept))
 
         def put(site: str, step: int, _: Tensor | None, spikes: Tensor) -> Tensor | None:
             return handed[step : step + len(spikes)] if site == at else None
@@ -300,12 +298,12 @@ class Bridge(nn.Module):
                 found[site] = Seen(was.calls + 1, was.steps + len(spikes), spikes.shape[1],
                                    tuple(spikes.shape[2:]))  # fmt: skip
 
-            with _takes(len(part)), torch.no_grad(), self.around(see):
+            with takes(len(part)), torch.no_grad(), self.around(see):
                 outs.append(self._run(part))
             self._check_seen(seen, len(part))
-        self.leaving = _leaving(outs[0], outs[1])
+        self.leaving = leaving(outs[0], outs[1])
         self.classes = int(outs[0].shape[-1])
-        self.repeated = {name: s.calls for name, s in seen.items() if _is_repeated(s, x.shape[1])}
+        self.repeated = {name: s.calls for name, s in seen.items() if is_repeated(s, x.shape[1])}
         return {name: s for name, s in seen.items() if name not in self.repeated}
 
     def _check_seen(self, seen: dict[str, Seen], samples: int) -> None:
@@ -395,77 +393,3 @@ class Behind(Bridge):
                 "the layer that a map lies over", got=self.site,
                 wanted="one that the whole input passes", do="the input reaches the output past it",
             )  # fmt: skip
-
-
-def _is_repeated(seen: Seen, steps: int) -> bool:
-    """Whether a layer runs several times on whole sequences, or oftener than there are steps."""
-    return seen.calls > 1 and (seen.steps > seen.calls or seen.calls > steps > 1)
-
-
-def _tapped(tap: nn.Identity, spikes: Tensor) -> Tensor:
-    """Time first [T, N, C, ...] through the tap as [N, C, T, ...], and back."""
-    if not spikes.requires_grad and torch.is_grad_enabled():
-        spikes = spikes.detach().requires_grad_()  # an encoder without a gradient: from here on
-    seen: Tensor = tap(spikes.movedim(0, 2) if spikes.dim() > 2 else spikes.movedim(0, 1))
-    return seen.movedim(2, 0) if seen.dim() > 2 else seen.movedim(1, 0)
-
-
-def _leaving(one: Tensor, two: Tensor) -> Leaving:
-    """How scores lie: the axis that doubles with the batch is the batch."""
-    axis = next((a for a in range(one.dim()) if two.shape[a] == 2 * one.shape[a]), None)
-    if axis == 0 and one.dim() == 2:
-        return "no time" if len(one) == 1 else "folded"
-    if axis in (0, 1) and one.dim() == 3:
-        return "time first" if axis == 1 else "batch first"
-    raise InputError(
-        "the output", got=list(two.shape),
-        wanted="one score per class: [N, classes], [T, N, classes] or [N, T, classes]",
-        do="choose another with output",
-    )  # fmt: skip
-
-
-def _refuse_fresh_norms(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and _is_fresh(module):
-            raise InputError(
-                f"the running statistics of {name}", got="of no batch",
-                wanted="of the training data",
-                do="train it or load weights: as it is it may be silent, and every map zero",
-            )  # fmt: skip
-
-
-def _is_fresh(norm: Any) -> bool:
-    if norm.running_mean is None or int(norm.num_batches_tracked or 0):
-        return False
-    return not bool(norm.running_mean.any()) and bool((norm.running_var == 1).all())
-
-
-@contextmanager
-def _takes(samples: int) -> Iterator[None]:
-    """A model that runs on its whole batch alone, as layers do that are built for its size."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise InputError(
-            "the model", got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
-            wanted=f"able to take {samples} of the samples alone",
-            do="build folded layers with num_timesteps, not with batch_size",
-        ) from error  # fmt: skip
-
-
-@contextmanager
-def said_memory(samples: int) -> Iterator[None]:
-    """A batch that does not fit is a line that says what to lower."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, MemoryError) or any(m in str(error).lower() for m in MEMORY):
-            raise InputError(
-                "a pass", got=f"{samples} samples at once, which do not fit in memory",
-                wanted="smaller", do="lower internal_batch",
-            ) from None  # fmt: skip
-        raise
-
-
-def _devices(x: Tensor) -> list[int]:
-    return [x.get_device()] if x.is_cuda else []
