@@ -52,6 +52,21 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     sync(path.parent)
 
 
+def swap(new: Path, folder: Path) -> None:
+    """Put the new folder in the old one's place; the old one comes back if that fails."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def append(path: Path, line: str) -> None:
     """Add a line to a file and sync it; a kill may leave a part of the line, which readers drop."""
     with path.open("a", encoding="utf-8", newline="\n") as file:

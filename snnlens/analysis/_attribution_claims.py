@@ -12,7 +12,7 @@ import pandas as pd
 from snnlens.analysis._attribution_tables import METHOD
 from snnlens.analysis._attribution_words import deletion, whose
 from snnlens.analysis._verdicts import NotTestable, claim
-from snnlens.measures.attribution import falls_below
+from snnlens.measures.attribution import alike, falls_below
 from snnlens.recording.result import Claim
 
 Measured = tuple[float, bool, str]
@@ -80,17 +80,11 @@ def _deleted(of: pd.DataFrame, areas: pd.DataFrame | None) -> Measured:
         raise NotTestable("the record holds no deletion curve of it beside random orders")
     if any(pd.isna(row["low"]) for row in found):
         raise NotTestable("one random order has no interval; take --random-orders 2 or more")
-    if all(_flat(row) for row in found):
+    if all(alike(row["mean_area"], row["low"], row["high"]) for row in found):
         raise NotTestable("the score is the same in every order: it does not depend on the input")
     worst = max(found, key=lambda row: float(row["mean_area"] - row["low"]))
     holds = falls_below(float(worst["mean_area"]), float(worst["low"]))
     return float(worst["mean_area"]), holds, "; ".join(_beside(row) for row in found)
-
-
-def _flat(row: pd.Series[Any]) -> bool:
-    """Whether the areas under deletion are all the same, whatever the order."""
-    low, *_, high = sorted((row["mean_area"], row["low"], row["high"]))
-    return not falls_below(low, high)
 
 
 def _weights(extra: Tables) -> Measured:

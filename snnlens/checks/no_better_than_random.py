@@ -11,7 +11,7 @@ import pandas as pd
 
 from snnlens.checks._attribution import AttributionCheck, counted, named
 from snnlens.checks._seen import Seen, names
-from snnlens.measures.attribution import ROUNDING, Interval, area, falls_below, interval
+from snnlens.measures.attribution import Interval, alike, area, falls_below, interval
 from snnlens.recording.result import Finding
 
 FIRST = ("pixels", "events", "steps")  # the first of these that was run speaks for a method
@@ -86,8 +86,7 @@ class Compared:
     @property
     def flat(self) -> bool:
         """Whether deleting changes the score as little as it can in any order: nothing to find."""
-        ends = self.area, self.random.low, self.random.high
-        return max(ends) - min(ends) <= ROUNDING * max(map(abs, ends))
+        return alike(self.area, self.random.low, self.random.high)
 
     def text(self) -> str:
         """Both areas, with how many samples and orders."""

@@ -138,6 +138,15 @@ def falls_below(area: float, low: float) -> bool:
     return bool(low - area > ROUNDING * max(abs(area), abs(low)))
 
 
+def alike(*areas: float) -> bool:
+    """Whether areas are the same but for rounding: the score is the same in every order.
+
+    >>> alike(0.7, 0.7 - 1e-8, 0.7), alike(0.7, 0.6)
+    (True, False)
+    """
+    return not falls_below(min(areas), max(areas))
+
+
 def relative_delta(delta: ArrayLike, score: ArrayLike, baseline_score: ArrayLike) -> Floats:
     """abs(delta) / abs(f(x) - f(baseline)): how much of what is to be explained a map misses.
 

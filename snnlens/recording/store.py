@@ -135,7 +135,7 @@ def _write(
             draw(new)
         _write_text(new / "run.json", dumps(_run_json(new, record, result)))
         _sync(new)
-        _swap(new, folder)
+        atomic.swap(new, folder)
     return folder
 
 
@@ -206,21 +206,6 @@ def _write_text(path: Path, text: str) -> None:
 def _sync(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         atomic.sync(path)
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Put the new folder in the old one's place; the old one comes back if that fails."""
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _replaceable(folder: Path) -> bool:

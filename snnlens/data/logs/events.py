@@ -71,9 +71,9 @@ class _Fault(Exception):
 
 def _events(path: Path) -> Iterator[Any]:
     """The events of a file, one by one; _Fault at the first that is not whole."""
-    stub = _tensorboard("compat.tensorflow_stub.pywrap_tensorflow")
-    faults = _tensorboard("compat.tensorflow_stub.errors")
-    event = _tensorboard("compat.proto.event_pb2").Event
+    stub = tensorboard("compat.tensorflow_stub.pywrap_tensorflow")
+    faults = tensorboard("compat.tensorflow_stub.errors")
+    event = tensorboard("compat.proto.event_pb2").Event
     broken = import_module("google.protobuf.message").DecodeError
     size, at, count = path.stat().st_size, 0, 0
     # The stub's reader, and not a loader: with TensorFlow beside it a loader would import that.
@@ -93,7 +93,7 @@ def _events(path: Path) -> Iterator[Any]:
         at, count = at + len(record) + FRAME_BYTES, count + 1
 
 
-def _tensorboard(module: str) -> Any:
+def tensorboard(module: str, what: str = "published logs need a package that") -> Any:
     """A module of tensorboard; a broken installation is no missing one and raises as it is."""
     try:
         return import_module(f"tensorboard.{module}")
@@ -101,9 +101,7 @@ def _tensorboard(module: str) -> Any:
         if error.name != "tensorboard":
             raise
         do = "pip install 'snnlens[logs]'"
-        raise InputError(
-            "published logs need a package that", got="tensorboard", wanted="installed", do=do
-        ) from error
+        raise InputError(what, got="tensorboard", wanted="installed", do=do) from error
 
 
 class _Plugins:
@@ -119,7 +117,7 @@ class _Plugins:
             if kind == "simple_value":
                 yield value.tag, value.simple_value
             elif kind == "tensor" and self._plugin(value) == "scalars":
-                yield value.tag, _tensorboard("util.tensor_util").make_ndarray(value.tensor).item()
+                yield value.tag, tensorboard("util.tensor_util").make_ndarray(value.tensor).item()
 
     def _plugin(self, value: Any) -> str:
         named = value.metadata.plugin_data.plugin_name

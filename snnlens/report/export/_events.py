@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from importlib import import_module
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from snnlens.data.logs.events import MARK
-from snnlens.errors import InputError
+from snnlens.data.logs.events import MARK, tensorboard
 
+NEEDS = "an export to TensorBoard needs a package that"
 VERSION = "brain.Event:2"  # of the format; every event file begins with it
 
 
@@ -50,9 +49,9 @@ def written(scalars: Iterable[Scalar], seconds: int) -> bytes:
     >>> events.read(path).scalars.values.tolist()
     [['sn1/firing_rate', 0, 0.25, 7.0]]
     """
-    event = _tensorboard("compat.proto.event_pb2").Event
+    event = tensorboard("compat.proto.event_pb2", NEEDS).Event
     file = io.BytesIO()
-    writer = _tensorboard("summary.writer.record_writer").RecordWriter(file)
+    writer = tensorboard("summary.writer.record_writer", NEEDS).RecordWriter(file)
     writer.write(event(wall_time=seconds, file_version=VERSION).SerializeToString())
     told: set[str] = set()
     for step, values in groupby(sorted(scalars, key=lambda s: s.step), key=lambda s: s.step):
@@ -69,17 +68,3 @@ def _add(event: Any, scalar: Scalar, *, first: bool) -> None:
     value = event.summary.value.add(tag=scalar.tag, simple_value=scalar.value)
     if first and scalar.unit:
         value.metadata.summary_description = f"unit: {scalar.unit}"
-
-
-def _tensorboard(module: str) -> Any:
-    """A module of tensorboard; a broken installation is no missing one and raises as it is."""
-    try:
-        return import_module(f"tensorboard.{module}")
-    except ModuleNotFoundError as error:
-        if error.name != "tensorboard":
-            raise
-        do = "pip install 'snnlens[logs]'"
-        raise InputError(
-            "an export to TensorBoard needs a package that", got="tensorboard", wanted="installed",
-            do=do,
-        ) from error  # fmt: skip

@@ -43,7 +43,7 @@ def write(folder: Path, files: Mapping[str, bytes], about: dict[str, Any]) -> No
     missing = [p for p in folder.absolute().parents if not p.exists()]
     try:
         _fill(new, {**files, NOTE: _note(files, about)})
-        _swap(new, folder)
+        atomic.swap(new, folder)
     except OSError as error:
         raise _said(error, folder) from error
     finally:
@@ -64,21 +64,6 @@ def _note(files: Mapping[str, bytes], about: dict[str, Any]) -> bytes:
     facts = {"schema": SCHEMA_VERSION, "snnlens": snnlens_version()} | about
     sizes = {n: {"bytes": len(d), "sha256": atomic.sha256(d)} for n, d in sorted(files.items())}
     return dumps(facts | {"files": sizes}).encode()
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Put the new folder in the old one's place; the old one comes back if that fails."""
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _replaceable(folder: Path) -> bool:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from snnlens import atomic
 from snnlens.errors import InputError
 from snnlens.recording import store
 from snnlens.recording.record import Column, Quantity, Record, Schema
@@ -389,7 +390,7 @@ STEPS: dict[str, Failure] = {
     "checksum": _fail_at(store, "_sha256", 3),
     "first sync": _fail_at(os, "fsync", 1),
     "last sync": _fail_at(os, "fsync", 12),
-    "swap": _fail_at(store, "_swap"),
+    "swap": _fail_at(atomic, "swap"),
     "first rename": _fail_at(Path, "rename", 1),
 }
 

@@ -243,7 +243,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     def gone(name: str, *_: Any) -> Any:
         raise ModuleNotFoundError(name=name.partition(".")[0])
 
-    monkeypatch.setattr("snnlens.report.export._events.import_module", gone)
+    monkeypatch.setattr("snnlens.data.logs.events.import_module", gone)
     with pytest.raises(InputError) as caught:
         written([], 0)
     assert str(caught.value) == (
