@@ -50,7 +50,8 @@ def compute(record: Record) -> Result:
     Source: Fang et al. 2021, Figs. 4 and 5.
     """
     record.table("firing_rate")
-    networks = blocks.networks(record)
+    every = blocks.networks(record)  # a record of `gradients` holds one at T = 1 for its claim
+    networks = [n for n in every if not n.facts.get("auxiliary")] or every
     table = pd.concat([_table(n) for n in networks], ignore_index=True)
     return Result(
         question="rates",
