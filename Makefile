@@ -9,6 +9,7 @@ PY = $(BIN)/python
 PIP = $(PY) -m pip --disable-pip-version-check --quiet
 INSTALL = $(PIP) install --constraint constraints.txt
 OUT = reports/out
+TIMES ?= 10
 
 # Arguments for installing torch. On Linux the index gives the CUDA build (several GB); for the CPU
 # build: make setup TORCH_ARGS="--extra-index-url URL", with the URL that PyTorch's site names.
@@ -20,7 +21,7 @@ NOTEBOOK = $(VENV)/notebook.stamp
 KERNELS = $(VENV)/kernels.stamp
 DOCS = $(VENV)/docs.stamp
 
-.PHONY: help setup demo test format lint types layers unit test-kernels slow gpu bench report docs lab clean
+.PHONY: help setup demo test format lint types layers unit test-kernels slow gpu soak mutants coverage bench report docs lab clean
 .NOTPARALLEL:
 
 help:  ## this list
@@ -60,6 +61,10 @@ slow: $(TEST) $(DOCS)  ## the tests that take minutes
 
 gpu: $(KERNELS)  ## the whole matrix of the CUDA kernel; needs a CUDA device
 	$(PY) -m pytest -m gpu tests/unit/neuron/kernels $(ARGS)
+
+soak: $(TEST)  ## the promises of docs/promises.md, TIMES=10 times as long as in CI; prints what was tried
+	SNNLENS_SOAK=$(TIMES) SNNLENS_SOAK_OUT=$(OUT)/soak $(PY) -m pytest -m "promise and not gpu and not triton" \
+	  -o timeout=86400 tests $(ARGS)
 
 bench: $(TEST)  ## the benchmarks, about 20 minutes; ARGS="--quick -o DIR" for one small case each
 	$(PY) benchmarks/run.py $(ARGS)

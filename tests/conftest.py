@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.trust import tally
+from tests.trust.tally import tally_of_a_test  # noqa: F401 - the fixture `tally`
+
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 DATA = os.environ.get("SNNLENS_DATA", "")
 QUARANTINE = Path(__file__).parent / "QUARANTINE.md"
@@ -43,6 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tally.show(terminalreporter)
     count = terminalreporter.config.stash.get(DESELECTED, 0)
     if count:
         terminalreporter.write_line(
