@@ -23,6 +23,7 @@ from snnlens.data.sets import Set
 from snnlens.errors import Interrupted
 from snnlens.experiments import _ann
 from snnlens.experiments._ann import Point
+from snnlens.experiments._full import full_float32
 from snnlens.experiments._networks import Progress, quiet, usable_device
 from snnlens.experiments._params import command
 from snnlens.provenance import provenance
@@ -43,6 +44,7 @@ VARIANTS = {"calibrated": "published", "calibrated-zero-mean": "zero-mean"}
 Tables = dict[str, pd.DataFrame]
 
 
+@full_float32()
 def run(params: Params, progress: Progress | None = None) -> Record:
     """Every ANN of the run, one after the other, and the two trials of the neurons."""
     progress = progress or quiet

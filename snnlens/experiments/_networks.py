@@ -14,6 +14,7 @@ from snnlens.data import images
 from snnlens.data.images import Images
 from snnlens.errors import InputError
 from snnlens.experiments import _params
+from snnlens.experiments._full import full_float32
 from snnlens.experiments._loaded import load
 from snnlens.experiments._machine import forecast
 from snnlens.experiments._neuron import NeuronParams
@@ -105,6 +106,7 @@ class Runner:
             p, steps = self.params, [n.time_steps for n in passes]
             self.progress.announce(str(forecast(p.plan, p.batch, p.size, steps, backward=backward)))
 
+    @full_float32()
     def gradients(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward and backward pass: the mean cross-entropy of the batch."""
         model = self.build(network)
@@ -117,6 +119,7 @@ class Runner:
         recorder.note(loss=float(loss.item()), **self._facts(network))
         return recorder.record()
 
+    @full_float32()
     @torch.no_grad()
     def forward(self, network: Network, name: str, probes: list[Probe]) -> Record:
         """One forward pass."""
