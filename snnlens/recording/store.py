@@ -9,14 +9,12 @@ Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,12 +23,20 @@ import pandas as pd
 
 from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.recording.record import Record, Schema, schema_dict
-from snnlens.recording.result import Claim, Finding, Result
+from snnlens.recording import checked, tables
+from snnlens.recording.record import KEYS, SITE_COLUMNS, Record, Schema, schema_dict
+from snnlens.recording.result import Result
 
 SCHEMA_VERSION = 1
 ROOM_BYTES = 64 * 2**20  # a run at depth 152 takes 3 MB; less room than this is no room
 Draw = Callable[[Path], None]
+OUTPUT = "the output folder"
+SITES = tables.Columns(
+    KEYS,
+    {name: tables.TEXT if kind == "str" else tables.NUMBERS
+     for kind, names in SITE_COLUMNS.items() for name in names},
+    tables.MOST_ROWS,
+)  # fmt: skip
 
 
 def save(record: Record, folder: Path, *, force: bool = False) -> Path:
@@ -45,34 +51,61 @@ def save_run(result: Result, folder: Path, draw: Draw, *, force: bool = False) -
 
 def load(folder: str | Path) -> Record:
     """Read the Record of a run folder, or say in one line why it cannot be read."""
-    folder = Path(folder)
+    with checked.reading(Path(folder)):
+        return atomic.steady(Path(folder), "RUN", lambda: _load(Path(folder)))
+
+
+def _load(folder: Path) -> Record:
     run = _read_run(folder)
-    tables = {name: _parquet(folder, f"record/{name}.parquet") for name in run["schemas"]}
+    schemas = {name: Schema.from_dict(asdict(s)) for name, s in run.schemas.items()}
+    wanted = {"sites": SITES} | {name: _columns(schema) for name, schema in schemas.items()}
+    files = {f"record/{name}.parquet": columns for name, columns in wanted.items()}
+    sites, *found = tables.read(folder, run.files, files)
+    if sites.duplicated(KEYS).any():
+        raise checked.changed(folder / "record" / "sites.parquet", "a site twice")
     return Record(
-        sites=_parquet(folder, "record/sites.parquet"),
-        tables=tables,
-        schemas={name: Schema.from_dict(s) for name, s in run["schemas"].items()},
-        networks=run["networks"],
-        provenance=run["provenance"],
+        sites=sites,
+        tables=dict(zip(schemas, found, strict=True)),
+        schemas=schemas,
+        networks=run.networks,
+        provenance=run.provenance,
     )
 
 
 def load_result(folder: str | Path) -> Result | None:
     """Read the Result of a run folder; None where only a record was saved."""
-    folder = Path(folder)
+    with checked.reading(Path(folder)):
+        return atomic.steady(Path(folder), "RUN", lambda: _load_result(Path(folder)))
+
+
+def member(folder: Path, name: str, most: int) -> Path:
+    """A file of a run folder that run.json lists, of at most so many bytes."""
+    return checked.listed(folder, name, checked.run(folder, SCHEMA_VERSION).files, most)
+
+
+def load_both(folder: str | Path) -> tuple[Result | None, Record]:
+    """Result and Record of a run folder, of one and the same run."""
+    result = load_result(folder)
+    return result, load(folder) if result is None else result.record
+
+
+def _load_result(folder: Path) -> Result | None:
     run = _read_run(folder)
-    if run["question"] is None:
+    if run.question is None:
         return None
+    files = {"result.parquet": tables.Columns(most_rows=tables.MOST_ROWS)}
+    files |= {f"{name}.parquet": tables.Columns() for name in run.extra}
+    table, *extra = tables.read(folder, run.files, files)
     return Result(
-        question=run["question"],
-        title=run["title"],
-        table=_parquet(folder, "result.parquet"),
-        caption=run["caption"],
-        claims=[Claim(**c) for c in _json(folder / "claims.json")],
-        findings=[Finding(**f) for f in _json(folder / "findings.json")],
+        question=run.question,
+        title=str(run.title),
+        table=table,
+        caption=str(run.caption),
+        claims=checked.claims(folder, run.files),
+        findings=checked.findings(folder, run.files),
         record=load(folder),
-        notes=run["notes"],
-        extra={name: _parquet(folder, f"{name}.parquet") for name in run["extra"]},
+        notes=run.notes,
+        extra=dict(zip(run.extra, extra, strict=True)),
     )
 
 
@@ -81,23 +114,32 @@ def check_target(folder: Path, *, force: bool) -> None:
     if folder.exists() or folder.is_symlink():
         if not force:
             raise InputError(
-                "the output folder", got=str(folder), wanted="new",
+                OUTPUT, got=str(folder), wanted="new",
                 do="add --force to replace it, or choose another with -o",
             )  # fmt: skip
         if not _replaceable(folder):
             raise InputError(
-                "the output folder", got=str(folder), wanted="an older run or an empty folder",
+                OUTPUT, got=str(folder), wanted="an older run or an empty folder",
                 do="--force replaces nothing else; choose another with -o",
             )  # fmt: skip
     parent = _existing_parent(folder)
     if not os.access(parent, os.W_OK):
-        raise InputError("the output folder", got=str(folder), wanted="in a writable folder")
+        raise InputError(OUTPUT, got=str(folder), wanted="in a writable folder")
     free = shutil.disk_usage(parent).free
     if free < ROOM_BYTES:
         raise InputError(
             "the disk of the output folder", got=f"{free // 2**20} MB free",
             wanted=f"with at least {ROOM_BYTES // 2**20} MB free", do="make room or use -o",
         )  # fmt: skip
+
+
+def place(folder: Path, *, force: bool) -> AbstractContextManager[None]:
+    """Have the place of a run folder to oneself while the run is made; nothing is written yet.
+
+    Raises:
+        InputError: a folder that cannot become a run folder, or that another process makes.
+    """
+    return atomic.place(folder, OUTPUT, "the run", lambda: check_target(folder, force=force))
 
 
 def plain(value: Any) -> Any:
@@ -126,8 +168,8 @@ def dumps(value: Any) -> str:
 def _write(
     folder: Path, record: Record, result: Result | None, draw: Draw | None, *, force: bool
 ) -> Path:
-    check_target(folder, force=force)
-    with _new_folder(folder) as new:
+    _check_names([*record.tables, *(result.extra if result else ())])
+    with place(folder, force=force), _new_folder(folder) as new:
         _write_record(new, record)
         if result is not None:
             _write_result(new, result)
@@ -139,30 +181,30 @@ def _write(
     return folder
 
 
+def _check_names(names: Iterable[str]) -> None:
+    """A table is a file of the folder, and takes no other one's place."""
+    for name in names:
+        if name in ("sites", "result") or not checked.NAME.fullmatch(f"record/{name}"):
+            raise InputError(
+                "the name of a table", got=name,
+                wanted="of letters, digits, '_', '.', '+' and '-', and neither sites nor result",
+            )  # fmt: skip
+
+
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A folder beside the target that is gone afterwards, whatever happened."""
-    new = folder.parent / f".{folder.name}.{os.getpid()}.new"
-    missing = [p for p in folder.parents if not p.exists()]
+    new = atomic.hidden(folder, "new")
     try:
-        new.mkdir(parents=True)
+        new.mkdir()
         yield new
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                "the disk of the output folder", got="full", wanted="with room for the run",
-                do="make room or choose another folder with -o",
-            ) from error  # fmt: skip
-        if isinstance(error, FileExistsError | NotADirectoryError | PermissionError):
-            raise InputError(
-                "the output folder", got=str(folder), wanted="in a writable folder"
-            ) from error
-        raise
+        raise atomic.said(error, OUTPUT, folder, "the run") from error
+    except UnicodeEncodeError as error:
+        got, wanted = error.object[: error.end], "text that UTF-8 can write"
+        raise InputError("a name or a text of the run", got=got, wanted=wanted) from error
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-        for parent in missing:  # the innermost first; those that hold the run stay
-            with suppress(OSError):
-                parent.rmdir()
+        atomic.remove(new)
 
 
 def _write_record(folder: Path, record: Record) -> None:
@@ -193,7 +235,10 @@ def _run_json(folder: Path, record: Record, result: Result | None) -> dict[str, 
         "networks": record.networks,
         "schemas": {name: schema_dict(s) for name, s in record.schemas.items()},
         "files": {
-            p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": _sha256(p)}
+            p.relative_to(folder).as_posix(): {
+                "bytes": p.stat().st_size,
+                "sha256": checked.sha256(p),
+            }
             for p in files
         },
     }
@@ -219,9 +264,10 @@ def _replaceable(folder: Path) -> bool:
 
 def _is_run(folder: Path) -> bool:
     try:
-        return "schema" in json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = checked.json(folder, "run.json")
+    except (OSError, InputError):
         return False
+    return isinstance(found, dict) and "schema" in found
 
 
 def _existing_parent(folder: Path) -> Path:
@@ -229,69 +275,24 @@ def _existing_parent(folder: Path) -> Path:
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir():
-        raise InputError("the output folder", got=str(folder), wanted="inside a folder")
+        raise InputError(OUTPUT, got=str(folder), wanted="inside a folder")
     return parent
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _read_run(folder: Path) -> dict[str, Any]:
+def _read_run(folder: Path) -> checked.Run:
     if not folder.is_dir():
         raise InputError("RUN", got=str(folder), wanted="a run folder", do="see `snnlens list`")
-    run = _json(folder / "run.json")
-    version = run.get("schema") if isinstance(run, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"the schema version of {folder}", got=version, wanted=str(SCHEMA_VERSION),
-            do="read it with the snnlens that wrote it",
-        )  # fmt: skip
-    for part in ("files", "schemas", "networks", "provenance"):
-        if part not in run:
-            raise InputError(
-                str(folder / "run.json"), got=f"no {part}", wanted="as written",
-                do="the file was changed",
-            )  # fmt: skip
-    for name, facts in run["files"].items():
-        _check_file(folder / name, facts)
-    return run  # type: ignore[no-any-return]
+    run = checked.run(folder, SCHEMA_VERSION)
+    checked.whole(folder, run.files)
+    return run
 
 
-def _check_file(path: Path, facts: dict[str, Any]) -> None:
-    if not path.is_file():
-        raise InputError(str(path), got="nothing", wanted="there", do="the run is not whole")
-    if path.stat().st_size != facts["bytes"]:
-        got = f"{path.stat().st_size} bytes"
-        raise InputError(
-            str(path), got=got, wanted=f"{facts['bytes']} bytes long", do="the file was cut"
-        )
-    if _sha256(path) != facts["sha256"]:
-        raise InputError(
-            str(path), got="other bytes", wanted="as written", do="the file was changed"
-        )
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            str(path), got="nothing", wanted="there", do="is this a run folder?"
-        ) from None
-    except (ValueError, UnicodeDecodeError):
-        raise InputError(
-            str(path), got="something else", wanted="JSON", do="the file was cut or changed"
-        ) from None
-
-
-def _parquet(folder: Path, name: str) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(folder / name)
-    except FileNotFoundError:
-        raise InputError(
-            str(folder / name), got="nothing", wanted="there", do="the run is not whole"
-        ) from None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _columns(schema: Schema) -> tables.Columns:
+    """What the table of a probe has to have; one without sums is read by its analysis alone."""
+    if not schema.columns:
+        return tables.Columns()
+    kinds = dict.fromkeys(KEYS, tables.TEXT) | dict.fromkeys(schema.columns, tables.NUMBERS)
+    return tables.Columns((*kinds, *schema.axes), kinds)

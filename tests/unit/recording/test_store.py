@@ -8,16 +8,18 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
 from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.recording import store
+from snnlens.recording import checked, store
 from snnlens.recording.record import Column, Quantity, Record, Schema
 from snnlens.recording.result import Claim, Finding, Result
 
@@ -387,7 +389,7 @@ STEPS: dict[str, Failure] = {
     "claims": _fail_at(Path, "write_text", 1),
     "findings": _fail_at(Path, "write_text", 2),
     "run.json": _fail_at(store, "_run_json"),
-    "checksum": _fail_at(store, "_sha256", 3),
+    "checksum": _fail_at(checked, "sha256", 3),
     "first sync": _fail_at(os, "fsync", 1),
     "last sync": _fail_at(os, "fsync", 12),
     "swap": _fail_at(atomic, "swap"),
@@ -415,38 +417,56 @@ def test_a_failure_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, kind: str
 ) -> None:
     STEPS[step](monkeypatch, ERRORS[kind])
-    _expect(kind, lambda: store.save_run(make_result(), tmp_path / "new" / "run", draw))
+    target = tmp_path / "new" / "run"
+    _expect(kind, target, lambda: store.save_run(make_result(), target, draw))
     assert not list(tmp_path.iterdir())  # not even the folder around it
 
 
+def _in_turn(nth: int) -> Failure:
+    """Let the nth rename fail where two folders cannot change places in one step."""
+
+    def inject(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
+        _fail_at(Path, "rename", nth)(monkeypatch, error)
+
+    return inject
+
+
+SWAPS: dict[str, Failure] = {
+    "exchange": _fail_at(atomic, "_exchanged"),
+    "old aside": _in_turn(2),
+    "new in its place": _in_turn(3),
+}
+
+
 @pytest.mark.parametrize("kind", ERRORS)
-@pytest.mark.parametrize("step", [*STEPS, "second rename"])
+@pytest.mark.parametrize("step", [*STEPS, *SWAPS])
 def test_a_failure_leaves_the_old_run_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, kind: str
 ) -> None:
     target = tmp_path / "run"
     store.save_run(make_result(0.1), target, draw)
     before = files(tmp_path)
-    fail = _fail_at(Path, "rename", 2) if step == "second rename" else STEPS[step]
-    fail(monkeypatch, ERRORS[kind])
-    _expect(kind, lambda: store.save_run(make_result(0.2), target, draw, force=True))
+    (STEPS | SWAPS)[step](monkeypatch, ERRORS[kind])
+    _expect(kind, target, lambda: store.save_run(make_result(0.2), target, draw, force=True))
     monkeypatch.undo()
     assert files(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     assert_same(store.load(target), make_record(0.1))
 
 
-def _expect(kind: str, call: Callable[[], object]) -> None:
-    if kind in ("full", "quota"):
-        with pytest.raises(InputError) as error:
-            call()
-        assert str(error.value) == (
-            "the disk of the output folder must be with room for the run; got 'full';"
-            " make room or choose another folder with -o"
-        )
-        return
-    with pytest.raises(type(ERRORS[kind])):
+SAID = {
+    "full": "the disk of the output folder must be with room for the run; got 'full';"
+    " make room or choose another folder with -o",
+    "broken": "the output folder must be in a writable folder; got '{}'; Input/output error",
+}
+
+
+def _expect(kind: str, target: Path, call: Callable[[], object]) -> None:
+    said = SAID.get("full" if kind == "quota" else kind)
+    with pytest.raises(InputError if said else type(ERRORS[kind])) as error:
         call()
+    assert said is None or str(error.value) == said.format(target)
 
 
 def test_a_drawing_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -469,3 +489,84 @@ def test_what_pyarrow_says_of_a_full_disk() -> None:
     with pytest.raises(OSError) as error:  # noqa: PT011
         make_record().sites.to_parquet(full, index=False)
     assert error.value.errno == errno.ENOSPC
+
+
+# --- what is handed back -----------------------------------------------------------------------
+
+
+def test_nothing_is_replaced_unless_it_is_said(tmp_path: Path) -> None:
+    for write in (
+        lambda: store.save(make_record(), tmp_path / "record"),
+        lambda: store.save_run(make_result(), tmp_path / "result", draw),
+    ):
+        assert write().is_dir()
+        with pytest.raises(InputError, match="must be new; got"):
+            write()
+
+
+def test_result_and_record_of_one_run(tmp_path: Path) -> None:
+    store.save_run(make_result(), tmp_path / "result", draw)
+    result, record = store.load_both(tmp_path / "result")
+    assert result is not None
+    assert record is result.record
+    assert_same(record, make_record())
+    store.save(make_record(), tmp_path / "record")
+    result, record = store.load_both(str(tmp_path / "record"))
+    assert result is None
+    assert_same(record, make_record())
+
+
+def test_a_file_that_the_run_lists(tmp_path: Path) -> None:
+    store.save_run(make_result(), tmp_path / "run", draw)
+    assert store.member(tmp_path / "run", "figure.svg", 100) == tmp_path / "run" / "figure.svg"
+    (tmp_path / "run" / "other.svg").write_text("<svg/>", encoding="utf-8")
+    with pytest.raises(InputError):
+        store.member(tmp_path / "run", "other.svg", 100)
+    with pytest.raises(InputError):
+        store.member(tmp_path / "run", "figure.svg", 5)
+
+
+def test_run_json_says_what_the_result_says(tmp_path: Path) -> None:
+    store.save_run(make_result(), tmp_path / "result", draw)
+    store.save(make_record(), tmp_path / "record")
+    said = {}
+    for kind in ("result", "record"):
+        run = json.loads((tmp_path / kind / "run.json").read_text(encoding="utf-8"))
+        said[kind] = [run[k] for k in ("question", "title", "caption", "notes", "extra")]
+    assert said == {"result": ["rates", "How often?", "T = 4", ["a note"], ["trials"]],
+                    "record": [None, None, None, [], []]}  # fmt: skip
+
+
+def test_rows_that_were_chosen_are_written_without_their_numbers(tmp_path: Path) -> None:
+    """A table that was filtered has an index with gaps, which is no column of it."""
+    record = make_record()
+    chosen = record.tables["firing_rate"].iloc[[0, 2]]
+    kept = replace(record, sites=record.sites.iloc[[1]],
+                   tables=record.tables | {"firing_rate": chosen})  # fmt: skip
+    result = replace(make_result(), record=kept, table=make_result().table.iloc[[1]])
+    store.save_run(result, tmp_path / "run", draw)
+    got, record = store.load_both(tmp_path / "run")
+    assert got is not None
+    assert_frame_equal(record.sites, kept.sites.reset_index(drop=True))
+    assert_frame_equal(record.tables["firing_rate"], chosen.reset_index(drop=True))
+    assert_frame_equal(got.table, result.table.reset_index(drop=True))
+    head = (tmp_path / "run" / "result.csv").read_bytes().splitlines()[0]
+    assert head == b"block,norm,why"
+
+
+def test_numbers_of_numpy_are_written_as_pythons() -> None:
+    kinds = [type(store.plain(x)) for x in (np.int64(3), np.float32(0.5), np.bool_(True))]
+    assert kinds == [int, float, bool]
+    assert json.loads(store.dumps({"n": np.int64(3), "yes": np.bool_(True)})) == {
+        "n": 3,
+        "yes": True,
+    }
+
+
+@pytest.mark.parametrize("column", ["total", "elements"])
+def test_a_sum_that_is_text_is_refused(tmp_path: Path, column: str) -> None:
+    record = make_record()
+    table = record.tables["firing_rate"].assign(**{column: "many"})
+    store.save(replace(record, tables=record.tables | {"firing_rate": table}), tmp_path / "run")
+    with pytest.raises(InputError, match=column):
+        store.load(tmp_path / "run")
