@@ -5,10 +5,11 @@ What needs torch is found by name when it is asked for, so that a saved run open
 
 from __future__ import annotations
 
+import math
+import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
-from snnlens import registry
+from snnlens import files, registry
 from snnlens.checks import Outcome, examine
-from snnlens.errors import InputError
-from snnlens.recording import store
+from snnlens.errors import InputError, Interrupted
+from snnlens.recording import checked, store
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result, ranked
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from snnlens.recording.watch import Watch
 
 DEFAULT_PROBES = ("firing_rate", "gradient_norm")
+MOST = {"seed": 2**63 - 1, "threads": 1024, "workers": 1024, "seeds": 1000, "depth": 10_000,
+        "batch": 10**6}  # fmt: skip
+MOST_OF_OTHERS = 10**9
 RUN_KEYS = ("name", "question")  # of a preset's [[run]]; the others are parameters
 
 
@@ -214,7 +218,8 @@ def attribute(
     ) as made:  # fmt: skip
         whole = import_module("snnlens.attribution")
         classes = import_module("snnlens.experiments._attribution_bridge").targets(made, target)
-        maps: Maps = whole.attribute(made, made.x, classes, method, whole.options_of(options))
+        with import_module("snnlens.experiments._blame").user_code("the model"):
+            maps: Maps = whole.attribute(made, made.x, classes, method, whole.options_of(options))
     return maps
 
 
@@ -287,28 +292,66 @@ def parameters(question: str, given: dict[str, Any]) -> Any:
     """The validated parameters of a question; a wrong one is an InputError of one line."""
     experiment = registry.module("experiments", question)
     try:
-        return experiment.Params(**given)
+        made = experiment.Params(**given)
     except ValidationError as error:
         raise _one_line(error, list(experiment.Params.model_fields)) from None
+    _check_sizes(made)
+    return made
+
+
+def _check_sizes(params: Any) -> None:
+    """Refuse what no machine has, and what JSON cannot hold.
+
+    torch counts in 64 bits; OpenMP ends the process where it gets no 40,000 threads.
+    """
+    for name, value in params:
+        most = MOST.get(name, MOST_OF_OTHERS)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(name, got=number, wanted="a finite number")
+            if isinstance(number, int) and abs(number) > most:
+                wanted = f"at most {most}" if number > 0 else f"at least {-most}"
+                raise InputError(name, got=number, wanted=wanted)
 
 
 def answer(
     question: str, folder: Path, *, force: bool = False, progress: Any = None, **params: Any
 ) -> Result:
     """Run, analyse and save: what the command of a question does; nothing half-written."""
-    parameters(question, params)  # wrong options answer before the folder is looked at
-    store.check_target(folder, force=force)
-    result = analyse(question, run(question, progress=progress, **params))
-    save(result, folder, force=force)
+    given = parameters(question, params)  # wrong options answer before the folder is looked at
+    with _place(folder, force=force), _reading(getattr(given, "source", None)):
+        result = analyse(question, run(question, progress=progress, **params))
+        save(result, folder, force=force)
     return result
+
+
+def _place(folder: Path, *, force: bool) -> AbstractContextManager[None]:
+    """The folder's place to oneself; of torchrun's processes the first one has it, and saves."""
+    if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
+        return store.place(folder, force=force)
+    store.check_target(folder, force=force)
+    return nullcontext()
+
+
+def _reading(source: str | None) -> AbstractContextManager[None]:
+    """Where a question is answered from a run folder, what is wrong with that is one line."""
+    is_run = source is not None and os.path.isfile(os.path.join(source, "run.json"))  # noqa: PTH113, PTH118
+    return checked.reading(Path(str(source))) if is_run else nullcontext()
 
 
 def run_preset(preset: Path, folder: Path, *, progress: Any = None) -> list[Path]:
     """Answer each `[[run]]` of a TOML file into a run folder of its `name`; older ones go."""
-    made = []
-    for entry in _preset(preset):
+    made: list[Path] = []
+    entries = _preset(preset)
+    for entry in entries:
         target = folder / entry.pop("name")
-        answer(entry.pop("question"), target, force=True, progress=progress, **entry)
+        try:
+            answer(entry.pop("question"), target, force=True, progress=progress, **entry)
+        except (KeyboardInterrupt, Interrupted) as stop:
+            said = str(stop) or "interrupted"
+            kept = f"{len(made)} of {len(entries)} runs of the preset are whole"
+            where = f" and stay in {folder}" if made else ""
+            raise Interrupted(f"{said}; {kept}{where}; there is no report") from None
         made.append(target)
     return made
 
@@ -381,9 +424,12 @@ def report(
 
 def _preset(path: Path) -> list[dict[str, Any]]:
     try:
-        runs = tomllib.loads(path.read_text(encoding="utf-8")).get("run", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        whole = files.toml(path)
+    except (OSError, ValueError) as error:
         raise InputError("--preset", got=str(path), wanted="a TOML file", do=str(error)) from None
+    runs = whole.pop("run", [])
+    if whole:
+        raise InputError(f"a key of {path}", got=next(iter(whole)), wanted="run")
     if not (isinstance(runs, list) and runs):
         raise InputError("--preset", got=str(path), wanted="a file with at least one [[run]]")
     for entry in runs:

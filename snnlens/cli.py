@@ -6,25 +6,34 @@ stdout is data, stderr is progress. Exit codes: 0 fine, 1 findings or failing cl
 
 from __future__ import annotations
 
+import errno
 import inspect
+import io
 import os
 import sys
 import textwrap
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from snnlens import registry
+from snnlens import atomic, registry
 from snnlens.commands._progress import shown
-from snnlens.errors import InputError, SlowBackend, SnnlensError
+from snnlens.commands._streams import calm
+from snnlens.errors import InputError, Interrupted, SlowBackend, SnnlensError, one_line, shortened
 
 INTERRUPTED = 130
+# What torch and numpy say when an allocation fails: on the CPU, on a GPU, of more than 2^63 bytes.
+NO_MEMORY = ("DefaultCPUAllocator: ", "out of memory", "Storage size calculation overflowed",
+             "integer multiplication overflow", "array is too big")  # fmt: skip
+LESS = "ask for less (--batch, --time-steps, --image-size), or take a larger machine"
 FAIL_ON = ("never", "note", "warning", "error")
 QUESTIONS, YOUR_MODEL, RUNS = "Questions", "Your model", "Runs"  # of --help, in this order
 
@@ -33,11 +42,21 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; every outcome is an exit code and, if something is wrong, one line."""
     # Before torch is loaded: threads that wait by spinning make a run 5 to 10 times as slow when
     # another program has one of the cores; on a quiet machine waiting asleep costs a few percent.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # In small letters: where the locale is Turkish, libgomp does not read its capitals.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     warnings.showwarning = _warning(warnings.showwarning)
+    _calm_terminal()
+    with calm():
+        return _run(argv)
+
+
+def _run(argv: list[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
+        _check_text(sys.argv[1:] if argv is None else argv)
+        _check_here()
         code = command.main(argv, prog_name="snnlens", standalone_mode=False)
+        sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the last line of defence
         return _outcome(error)
     if code == INTERRUPTED:  # newer typer returns it, older typer raises Abort
@@ -45,8 +64,35 @@ def main(argv: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _calm_terminal() -> None:
+    """A character that stdout cannot show is escaped; rich would fill lines of a billion."""
+    if len(os.environ.get("COLUMNS", "")) > 4:
+        del os.environ["COLUMNS"]
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _check_text(argv: list[str]) -> None:
+    """Parquet and JSON can hold no file name that is not UTF-8; no file name holds a NUL."""
+    for text in argv:
+        if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise InputError("an argument", got=text, wanted="text in UTF-8")
+
+
+def _check_here() -> None:
+    """In a folder that is gone, libraries end the process without a word."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise InputError(
+            "the current folder", got="removed while this shell was in it", wanted="there",
+            do="cd to another",
+        ) from None  # fmt: skip
+
+
 def _outcome(error: BaseException) -> int:
     """The exit code of an error, after its one line."""
+    error = _of_this_machine(error) or error
     kind = type(error).__name__
     if isinstance(error, SnnlensError):
         sys.stderr.write(getattr(error, "traceback", ""))  # of the user's own code
@@ -55,11 +101,22 @@ def _outcome(error: BaseException) -> int:
         return _say("interrupted; nothing was written", INTERRUPTED)
     if hasattr(error, "format_message"):  # typer's own usage errors
         return _say(_usage(error), 2)
-    if BrokenPipeError in (type(error), type(error.__context__)):  # stdout's reader has left
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the interpreter's last flush
-        return 0
     traceback.print_exception(error)
     return _say(f"this is a bug in snnlens: {kind}: {error}", 3)
+
+
+def _of_this_machine(error: BaseException) -> InputError | None:
+    """What memory, file system or installation refused, wherever it was asked for."""
+    if isinstance(error, MemoryError) or any(told in str(error) for told in NO_MEMORY):
+        got = str(error) or "too little"
+        return InputError("the memory", got=got, wanted="enough", do=LESS)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return InputError("a path", got=error.filename, wanted="shorter")
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":  # runs open without it
+        return InputError(
+            "a model needs a package that", got="torch", wanted="installed", do="pip install torch"
+        )
+    return None
 
 
 def _usage(error: Any) -> str:
@@ -69,7 +126,7 @@ def _usage(error: Any) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    sys.stderr.write(f"snnlens: {message}\n")
+    sys.stderr.write(f"snnlens: {shortened(one_line(message))}\n")
     return code
 
 
@@ -158,10 +215,10 @@ def list_plugins() -> None:
         for name, line in registry.listing(kind).items():
             typer.echo(f"  {name:20} {line}")
     typer.echo("Data\n  " + ", ".join(specs.kinds()))
-    runs = sorted(p.parent for p in Path("runs").glob("*/run.json"))
+    runs = sorted(p.parent for p in Path("runs").glob("[!.]*/run.json"))  # none that is half made
     typer.echo("Runs in ./runs" + ("" if runs else "\n  none"))
     for run in runs:
-        typer.echo(f"  {run}")
+        typer.echo(f"  {one_line(str(run))}")
 
 
 @app.command(rich_help_panel="About")
@@ -185,7 +242,7 @@ def _explained(check: Any) -> str:
     """A check's facts for a person, each under its headline."""
     sections = {
         "What it means": [check.why],
-        "Formula": [check.formula, inspect.cleandoc(check.__doc__)],
+        "Formula": [check.formula, inspect.cleandoc(check.__doc__ or "")],
         "Thresholds": [f"{name}: {text}" for name, text in check.thresholds.items()] or ["none"],
         "What to try": [check.next],
         "Reference": [check.reference],
@@ -229,7 +286,8 @@ def _question(name: str) -> Any:
     parameters += _common("--folder" if "output" in fields else "--output")
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in parameters}
-    call.__doc__ = f"{registry.listing('experiments')[name]}\n\n{experiment.Params.__doc__}"
+    more = experiment.Params.__doc__ or ""  # `python -OO` takes it out
+    call.__doc__ = f"{registry.listing('experiments')[name]}\n\n{more}"
     return _single(name, call)
 
 
@@ -306,14 +364,46 @@ def _answer(
 
     if fail_on not in FAIL_ON:
         raise InputError("--fail-on", got=fail_on, wanted="never, note, warning or error")
-    folder = folder or Path("runs") / f"{question}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with shown(quiet) as progress:
-        result = api.answer(question, folder, force=force, progress=progress, **given)
+    with _named(question, folder) as place, _whole(place), shown(quiet) as progress:
+        result = api.answer(question, place, force=force, progress=progress, **given)
     if as_json:
-        typer.echo(store.dumps({"run": str(folder)} | result.as_json()), nl=False)
+        said = store.dumps({"run": str(place)} | result.as_json())
+        typer.echo(said.encode(), nl=False)  # bytes: UTF-8 whatever the locale
     else:
-        _summary(result, folder)
+        _summary(result, place)
     return 1 if _at_or_above(result, fail_on) else 0
+
+
+@contextmanager
+def _named(question: str, folder: Path | None) -> Iterator[Path]:
+    """The folder of a run; without one runs/QUESTION-TIME, or -2 and so on of the same second."""
+    if folder is not None:
+        yield folder
+        return
+    usual = Path("runs") / f"{question}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = (usual.with_name(f"{usual.name}-{number}") for number in count(2))
+    with ExitStack() as stack:
+        yield next(name for name in chain([usual], names) if _is_free(name, stack))
+
+
+def _is_free(folder: Path, stack: ExitStack) -> bool:
+    """Whether a run may have this name; then it is held until the stack ends."""
+    try:
+        return stack.enter_context(atomic.claimed(folder)) and not folder.exists()
+    except OSError:  # the run itself will say why
+        return True
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Ctrl-C says what there is: a run that has taken its place is whole."""
+    before = atomic.identity(folder)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if atomic.identity(folder) == before:
+            raise
+        raise Interrupted(f"interrupted; the run is whole and stays in {folder}") from None
 
 
 def _summary(result: Any, folder: Path) -> None:

@@ -28,6 +28,7 @@ def command(
 
     found = write(list(runs or []), output, force=force)
     if as_json:
-        typer.echo(store.dumps({"page": str(output)} | found.as_json()), nl=False)
+        said = store.dumps({"page": str(output)} | found.as_json())
+        typer.echo(said.encode(), nl=False)  # bytes: UTF-8 whatever the locale
     else:
         typer.echo(str(output))

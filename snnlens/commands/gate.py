@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,16 +53,21 @@ def command(
     """
     _check(format_, output, force=force)
     told = _told(config, fail_on, tolerance, baseline)
+    from snnlens.recording import checked
     from snnlens.report import gate
 
-    subjects = [gate.read(run) for run in dict.fromkeys(runs or [])]
-    base = None if baseline is None else gate.read(baseline)
-    verdict = gate.judge(subjects, told, base)
-    said = gate.render(verdict, format_)
+    folders = list(dict.fromkeys(runs or []))
+    with _place(output, force=force):
+        with checked.reading(*folders, *filter(None, [baseline])):
+            subjects = [gate.read(run) for run in folders]
+            base = None if baseline is None else gate.read(baseline)
+            verdict = gate.judge(subjects, told, base)
+            said = gate.render(verdict, format_)
+        if output is not None:
+            _write(output, said, force=force)
     if output is None:
         typer.echo(said.encode(), nl=False)  # bytes: UTF-8 whatever the locale
     else:
-        _write(output, said)
         typer.echo(os.fsencode(output))
         if not quiet:
             typer.echo(gate.render(verdict, "text").encode(), nl=False, err=True)
@@ -74,9 +81,14 @@ def _check(format_: str, output: Path | None, *, force: bool) -> None:
 
     if format_ not in FORMATS:
         raise wrong("--format", format_, list(FORMATS))
-    if output is not None and output.is_dir():
+    if output is not None:
+        _check_output(output, force=force)
+
+
+def _check_output(output: Path, *, force: bool) -> None:
+    if output.is_dir():
         raise InputError("--output", got=str(output), wanted="a file and no folder")
-    if output is not None and output.exists() and not force:
+    if output.exists() and not force:
         raise InputError(
             "--output", got=str(output), wanted="a new file",
             do="add --force to replace it, or choose another with -o",
@@ -103,13 +115,21 @@ def _told(
     return told if tolerance is None else replace(told, tolerance=tolerance)
 
 
-def _write(output: Path, text: str) -> None:
+def _place(output: Path | None, *, force: bool) -> AbstractContextManager[None]:
+    """Have the file's place to oneself, if there is to be a file."""
+    from snnlens import atomic
+
+    if output is None:
+        return nullcontext()
+    return atomic.place(output, "--output", "it", partial(_check_output, output, force=force))
+
+
+def _write(output: Path, text: str, *, force: bool) -> None:
     """Whole or not at all."""
     from snnlens import atomic
 
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_file(output, text.encode())
-    except OSError as error:
-        raise InputError("--output", got=str(output), wanted="in a writable folder",
-                         do=error.strerror or "") from error  # fmt: skip
+    with _place(output, force=force):
+        try:
+            atomic.write_file(output, text.encode())
+        except OSError as error:
+            raise atomic.said(error, "--output", output, "it") from error

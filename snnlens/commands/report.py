@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from snnlens.commands._progress import shown
-from snnlens.errors import InputError
+from snnlens.errors import InputError, Interrupted
 
 
 def command(
@@ -26,15 +26,20 @@ def command(
     from snnlens import api
     from snnlens.report import companions
 
-    folders = list(runs or [])
-    if preset is not None:
-        with shown(quiet) as progress:
-            folders += api.run_preset(preset, output.parent / "runs", progress=progress)
-    if not folders:
-        raise InputError("RUN", got="nothing", wanted="at least one run folder")
-    companions.check(output, force=force)
-    sizes = api.report(folders, output, force=force)
-    beside = companions.write(folders, output, force=force)
+    folders, made = list(runs or []), output.parent / "runs"
+    with companions.places(output, force=force):
+        if preset is not None:
+            with shown(quiet) as progress:
+                folders += api.run_preset(preset, made, progress=progress)
+        if not folders:
+            raise InputError("RUN", got="nothing", wanted="at least one run folder")
+        try:
+            sizes, beside = companions.write_with_page(folders, output, force=force)
+        except KeyboardInterrupt:
+            if preset is None:
+                raise
+            kept = f"the runs of the preset are whole and stay in {made}; there is no report"
+            raise Interrupted(f"interrupted; {kept}") from None
     for section, size in sizes.items():
         typer.echo(f"{size / 1000:8.1f} kB  {section}", err=True)
     typer.echo(f"beside it: {', '.join(path.name for path in beside)}", err=True)

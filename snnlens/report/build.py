@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TextIO
 
 import jinja2
 from markupsafe import Markup
 
+from snnlens import atomic
 from snnlens.errors import InputError
+from snnlens.recording import checked
 from snnlens.recording.result import Claim
 from snnlens.report import citations, numbers, text, view
 from snnlens.report.findings import entries
@@ -32,6 +31,7 @@ WORDS = {
     "warning": ("warning", "warnings"),
     "note": ("note", "notes"),
 }
+REPORT = "the report"
 NOT_ANALYSED = "a Record alone: measured, with nothing concluded from it"
 MOST_BYTES = 2_000_000  # of a page; above it the largest tables are cut
 SCRIPTS = ("sort.js", "tables.js", "navigator.js")
@@ -53,18 +53,23 @@ class Skipped:
 
 def build(runs: Sequence[Path], skipped: Sequence[Skipped] = ()) -> str:
     """The page. The same runs give the same page: it holds no time but those of the runs."""
-    return _page(_read(runs, skipped), skipped)[0]
+    return page_of(runs, skipped)[0]
 
 
 def write(
     runs: Sequence[Path], output: Path, *, force: bool = False, skipped: Sequence[Skipped] = ()
 ) -> dict[str, int]:
     """Write the page, whole or not at all; bytes per section, `frame` being style and script."""
-    _check_output(output, force=force)
-    page, sizes = _page(_read(runs, skipped), skipped)
-    with _new_file(output) as file:
-        file.write(page)
+    with place(output, force=force):
+        page, sizes = page_of(runs, skipped)
+        put(output, {output: page})
     return sizes
+
+
+def page_of(runs: Sequence[Path], skipped: Sequence[Skipped] = ()) -> tuple[str, dict[str, int]]:
+    """The page, and bytes per section."""
+    with checked.reading(*runs):
+        return _page(_read(runs, skipped), skipped)
 
 
 # --- the page --------------------------------------------------------------------------------
@@ -242,37 +247,23 @@ def _check_output(output: Path, *, force: bool) -> None:
     """Refuse, before any work, a place that cannot take the report."""
     if output.is_dir():
         raise InputError(
-            "the report", got=str(output), wanted="a file and no folder", do="give -o report.html"
+            REPORT, got=str(output), wanted="a file and no folder", do="give -o report.html"
         )
     if output.exists() and not force:
         raise InputError(
-            "the report", got=str(output), wanted="a new file",
+            REPORT, got=str(output), wanted="a new file",
             do="add --force to replace it, or choose another with -o",
         )  # fmt: skip
 
 
-@contextmanager
-def _new_file(output: Path) -> Iterator[TextIO]:
-    """A file beside the target that takes its place when it is whole."""
-    new = output.parent / f".{output.name}.{os.getpid()}.new"
+def place(output: Path, *, force: bool) -> AbstractContextManager[None]:
+    """Have the page's place to oneself while the page is made."""
+    return atomic.place(output, REPORT, "it", lambda: _check_output(output, force=force))
+
+
+def put(output: Path, texts: Mapping[Path, str]) -> None:
+    """Write a page and what lies beside it; all is written when the first takes its place."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(output)
+        atomic.write_files({path: text.encode() for path, text in texts.items()})
     except OSError as error:
-        raise _said(error, output) from error
-    finally:
-        if new.exists():
-            new.unlink()
-
-
-def _said(error: OSError, output: Path) -> InputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(
-            "the disk of the report", got="full", wanted="with room for it",
-            do="make room or choose another folder with -o",
-        )  # fmt: skip
-    return InputError("the report", got=str(output), wanted="in a writable folder")
+        raise atomic.said(error, REPORT, output, "it") from error

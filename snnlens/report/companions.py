@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from snnlens import atomic
 from snnlens.errors import InputError
 from snnlens.provenance import snnlens_version
-from snnlens.recording import store
+from snnlens.recording import checked, store
 from snnlens.recording.result import SEVERITIES, Claim, Result
-from snnlens.report import view
-from snnlens.report.build import NOT_ANALYSED, Skipped, _new_file
+from snnlens.report import build, view
+from snnlens.report.build import NOT_ANALYSED, Skipped
 from snnlens.report.columns import column
 from snnlens.report.findings import Case, Entry, entries, ranked
 from snnlens.report.markdown import code, fitting, sentence
@@ -22,6 +25,7 @@ from snnlens.report.numbers import number
 from snnlens.report.text import plural, without_paths
 from snnlens.report.view import VERDICTS, Run
 
+BESIDE = "what lies beside the report"
 SCHEMA_VERSION = 1  # of docs/schema/report-v1.json
 FIRST = 5  # rows of each table that report.json shows
 # A comment of GitHub takes 65,536 characters: so many may the parts of report.md have.
@@ -50,7 +54,7 @@ def check(output: Path, *, force: bool) -> None:
     for path in paths(output):
         if path.is_dir() or (path.exists() and not force):
             raise InputError(
-                "what lies beside the report", got=str(path), wanted="a new file",
+                BESIDE, got=str(path), wanted="a new file",
                 do="add --force to replace it, or choose another report with -o",
             )  # fmt: skip
 
@@ -67,18 +71,52 @@ def write(
     Raises:
         InputError: a run that cannot be read; without `force`, a companion that is there.
     """
-    check(output, force=force)
-    shown = view.read([Path(run) for run in runs])
-    results = [store.load_result(run) for run in runs]
-    skipped = [*skipped, *(Skipped(r.name, NOT_ANALYSED) for r in shown if not r.analysed)]
-    made = (
-        store.dumps(as_json(shown, results, skipped)),
-        as_markdown(shown, skipped, page=output.name),
-    )
-    for path, text in zip(paths(output), made, strict=True):
-        with _new_file(path) as file:
-            file.write(text)
+    with _beside(output, force=force):
+        build.put(output, _texts(runs, output, skipped))
     return list(paths(output))
+
+
+def write_with_page(
+    runs: Sequence[Path], output: Path, *, force: bool = False
+) -> tuple[dict[str, int], list[Path]]:
+    """Write the page and what lies beside it: all is written when the first takes its place.
+
+    Returns:
+        The bytes of the page per section, and the companions.
+    """
+    with places(output, force=force):
+        page, sizes = build.page_of(runs)
+        build.put(output, {output: page} | _texts(runs, output, []))
+    return sizes, list(paths(output))
+
+
+@contextmanager
+def places(output: Path, *, force: bool) -> Iterator[None]:
+    """Have the places of a page and of its companions to oneself while they are made."""
+    with build.place(output, force=force), _beside(output, force=force):
+        yield
+
+
+@contextmanager
+def _beside(output: Path, *, force: bool) -> Iterator[None]:
+    with ExitStack() as stack:
+        for path in paths(output):
+            ready = partial(check, output, force=force)
+            stack.enter_context(atomic.place(path, BESIDE, "it", ready))
+        yield
+
+
+def _texts(runs: Sequence[Path], output: Path, skipped: Sequence[Skipped]) -> dict[Path, str]:
+    """Both companions by their paths."""
+    with checked.reading(*runs):
+        shown = view.read([Path(run) for run in runs])
+        results = [store.load_result(run) for run in runs]
+        skipped = [*skipped, *(Skipped(r.name, NOT_ANALYSED) for r in shown if not r.analysed)]
+        made = (
+            store.dumps(as_json(shown, results, skipped)),
+            as_markdown(shown, skipped, page=output.name),
+        )
+    return dict(zip(paths(output), made, strict=True))
 
 
 # --- report.json -------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ LANES: dict[str, scales.Kind] = {
 MOST_LANES = 4
 CLOSE, NEAR = 2.6, 8.5  # percent that make 24 pixels, wide and on a narrow screen
 MOST_DOTS = 80  # more places than this are a line alone
+MOST_PLACES = 10_000  # the deepest networks have a tenth of that
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def navigators(run_id: str, rows: Rows, record: Record) -> list[Navigator]:
         lanes = [c for c in names if part[c].notna().sum() > 1][:MOST_LANES]
         if lanes and len(part) >= places.FEWEST:
             drawn = _Drawn(str(network), part, found.kind, lanes, record)
-            made.append(drawn.navigator(f"{run_id}_n{number}", rows))
+            if drawn.width <= MOST_PLACES:
+                made.append(drawn.navigator(f"{run_id}_n{number}", rows))
     return made
 
 
@@ -133,7 +135,7 @@ class _Drawn:
     record: Record
 
     def navigator(self, id_: str, rows: Rows) -> Navigator:
-        width, bands = self._width(), self._bands()
+        width, bands = self.width, self._bands()
         flags = _apart(sorted(self._flags(rows.cases, width), key=lambda flag: flag.x))
         return Navigator(
             id=id_,
@@ -157,7 +159,9 @@ class _Drawn:
             return [int(b) for b in self.frame["block"]]
         return list(range(len(self.frame)))
 
-    def _width(self) -> int:
+    @property
+    def width(self) -> int:
+        """The places of its axis."""
         blocks = places.downsamples(self.record, self.network) if self.kind == "block" else set()
         return max([*self._at(), *blocks]) + 1
 

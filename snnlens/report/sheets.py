@@ -13,6 +13,7 @@ from snnlens.report.tables import Mark, Part, Table
 from snnlens.report.text import plural
 
 MOST_ROWS = 200  # of a table that made a page too large
+NEVER_WHOLE = 10_000  # rows of 200 bytes and more: beyond the 2 MB of a page
 # What a run is ranked by, and whether its largest value is the worst. The first that is there.
 RANKED = {
     "equal": False,
@@ -108,18 +109,20 @@ def sheet(
     units: dict[str, str] | None = None,
     marks: Mapping[int, Mark] | None = None,
 ) -> Sheet:
-    """A whole table.
+    """A whole table; one of so many rows that no page takes them is cut here.
 
     >>> sheet("run-a-t0", "", pd.DataFrame({"block": [0, 1], "k": [1, 0]})).rows
     2
     """
     marks = marks or {}
-    return Sheet(id_, name, frame, tables.table(frame, units, marks), marks, units or {})
+    shown = frame if len(frame) <= NEVER_WHOLE else frame.iloc[:0]
+    made = Sheet(id_, name, frame, tables.table(shown, units, marks), marks, units or {})
+    return made if shown is frame else worst(made)
 
 
 def worst(whole: Sheet, most: int = MOST_ROWS) -> Sheet:
     """A table cut to its worst rows, in their old order: those with findings, then by rank."""
-    if whole.rows <= most:
+    if (len(whole.frame) if whole.kept is None else whole.rows) <= most:
         return whole
     by = next((c for c in RANKED if c in whole.frame and whole.frame[c].notna().any()), None)
     order = _ranking(whole, by)

@@ -19,8 +19,8 @@ MOST_SCALE = 2.0  # of a group inside; an error of a hundredth is still none
 MOST_NAME = 6  # characters of an id that stays as it is
 _REFERENCE = re.compile(r"#([^\s\"')]+)")
 _FAMILY = re.compile(r"(?:^|;)(font-family:[^;]+)")
-_LONG = re.compile(r"-?\d*\.\d{3,}(?![\deE])")
-_SCALED = re.compile(r"(?:scale|matrix)\(([^)]*)\)")
+_LONG = re.compile(r"-?(?:(?<!\d)\d+)?\.\d{3,}(?![\deE])")
+_SCALED = re.compile(r"(?:scale|matrix)\(([^()]*)\)")
 _POINTS = ("d", "points", "x", "y", "x1", "y1", "x2", "y2")
 _NO_TURN = re.compile(r"rotate\(-?0(?:\.0+)?(?:[ ,][^)]*)?\)")
 

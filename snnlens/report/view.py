@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +15,11 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
+from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.recording import store
+from snnlens.recording import checked, store
 from snnlens.recording.record import Record
-from snnlens.recording.result import SEVERITIES, Claim, Finding, Result
+from snnlens.recording.result import Claim, Finding, Result
 from snnlens.report import svg
 from snnlens.report.columns import Column
 from snnlens.report.findings import Case
@@ -36,6 +38,7 @@ LABELS = {
 }  # fmt: skip
 VERDICTS = ("fails", "not-testable", "holds")  # the order of the claims: what fails comes first
 ELSEWHERE = ("parameters", "question")
+MOST_CSV = 2**26  # bytes of a table that the page carries
 LONG, SHORT = 400, 20  # rows of a further table: longer ones are shown in part
 _NONE = Finding("", "note", None, "", "", "", "")
 _TERM = re.compile(r"([A-Z][\w ]{2,20}): (.*)", re.DOTALL)
@@ -130,7 +133,9 @@ def read(folders: Sequence[Path]) -> list[Run]:
         last = Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow links
         seen[last] = seen.get(last, 0) + 1
         name = last if seen[last] == 1 else f"{last} ({seen[last]})"
-        runs.append(_read(folder, last, name, _free(f"run-{slug(name)}", ids)))
+        read_one = partial(_read, folder, last, name, _free(f"run-{slug(name)}", ids))
+        with checked.reading(folder):
+            runs.append(atomic.steady(folder, "RUN", read_one))
     return runs
 
 
@@ -145,12 +150,11 @@ def _free(wanted: str, taken: set[str]) -> str:
 
 
 def _read(folder: Path, last: str, name: str, id_: str) -> Run:
-    result, record = store.load_result(folder), store.load(folder)
+    result, record = store.load_both(folder)
     title = result.title if result else "What was recorded"
     figure, no_figure = _figure(folder, id_, title) if result else (None, "this run is a Record")
     frame = (result.table if result else _recorded(record)).reset_index(drop=True)
     csv = _csv(folder) if result else frame.to_csv(index=False, lineterminator="\n")
-    _check(folder, result)
     return Run(
         id=id_,
         name=name,
@@ -195,22 +199,6 @@ def _unused(result: Result | None) -> list[str]:
     return [str(c) for c in checks["code"][checks["outcome"] == "not applicable"]]
 
 
-def _check(folder: Path, result: Result | None) -> None:
-    """A verdict or a severity that nobody knows must not pass as a good one."""
-    for claim in result.claims if result else []:
-        if claim.verdict not in VERDICTS:
-            raise InputError(
-                f"a verdict in {folder / 'claims.json'}", got=claim.verdict,
-                wanted="holds, fails or not-testable",
-            )  # fmt: skip
-    for finding in result.findings if result else []:
-        if finding.severity not in SEVERITIES:
-            raise InputError(
-                f"a severity in {folder / 'findings.json'}", got=finding.severity,
-                wanted="error, warning or note",
-            )  # fmt: skip
-
-
 def _origin(record: Record) -> dict[str, Any]:
     provenance = record.provenance
     return {
@@ -240,13 +228,16 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
 
 def _figure(folder: Path, id_: str, title: str) -> tuple[Markup | None, str]:
     try:
-        return svg.figure(folder / "figure.svg", f"{id_}__", title), ""
+        path = store.member(folder, "figure.svg", checked.MOST_BYTES)
+        return svg.figure(path, f"{id_}__", title), ""
+    except InputError:
+        return None, "figure.svg cannot be shown: the run has no figure.svg"
     except svg.Unfit as why:
         return None, f"figure.svg cannot be shown: {why}"
 
 
 def _csv(folder: Path) -> str:
-    return (folder / "result.csv").read_text(encoding="utf-8")
+    return store.member(folder, "result.csv", MOST_CSV).read_text(encoding="utf-8")
 
 
 def _recorded(record: Record) -> pd.DataFrame:

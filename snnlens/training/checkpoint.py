@@ -12,6 +12,7 @@ one is removed after that.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from snnlens.errors import InputError
 SCHEMA_VERSION = 1
 FOLDER = "checkpoints"
 PARTS = ("weights", "optimiser", "random")
+EPOCH = re.compile("epoch-[0-9]{4,9}")
+# what is raised by a file that does not hold what was written, and by a state of another network
+CHANGED = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -40,20 +44,30 @@ class Checkpoint:
     optimiser: dict[str, Tensor]
     random: dict[str, Tensor]
     state: dict[str, Any]
+    folder: Path
 
     def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer, scaler: Any) -> None:
         """Put everything back; the model must be the one that was saved."""
-        model.load_state_dict(self.weights)
+        try:
+            model.load_state_dict(self.weights)
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": self._of(optimiser)})
+            scaler.load_state_dict(self.state["scaler"])
+            torch.set_rng_state(self.random["torch"])
+            if torch.cuda.is_available() and "cuda" in self.random:
+                torch.cuda.set_rng_state(self.random["cuda"])
+        except CHANGED as error:
+            raise _broken(self.folder, "the state of another training") from error
+
+    def _of(self, optimiser: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
+        """The optimiser's tensors by parameter, each as large as its parameter, or one number."""
+        shapes = [p.shape for group in optimiser.param_groups for p in group["params"]]
         kept: dict[int, dict[str, Any]] = {}
         for key, value in self.optimiser.items():
             index, _, name = key.partition(".")
+            if value.dim() and value.shape != shapes[int(index)]:
+                raise ValueError(f"{key} {list(value.shape)}")
             kept.setdefault(int(index), {})[name] = value
-        groups = self.state["optimiser_groups"]
-        optimiser.load_state_dict({"state": kept, "param_groups": groups})
-        scaler.load_state_dict(self.state["scaler"])
-        torch.set_rng_state(self.random["torch"])
-        if torch.cuda.is_available() and "cuda" in self.random:
-            torch.cuda.set_rng_state(self.random["cuda"])
+        return kept
 
 
 def save(
@@ -79,8 +93,6 @@ def save(
     files = {f"{name}.safetensors": data for name, data in parts.items()}
     path = folder / FOLDER / f"epoch-{epoch:04d}"
     with atomic.room("the checkpoint", f"the last whole one stays in {folder / FOLDER}"):
-        if path.exists():  # whole, but what came after it was undone
-            shutil.rmtree(path)
         atomic.write_folder(path, files | {"state.json": json.dumps(state, indent=1).encode()})
     for old in _all(folder):
         if old != path:
@@ -95,7 +107,15 @@ def load(folder: Path) -> Checkpoint | None:
         InputError: a file of it was cut or changed.
     """
     found = _all(folder)
-    return read(found[-1]) if found else None
+    while found:
+        try:
+            return read(found[-1])
+        except InputError:
+            newer = _all(folder)  # a training that goes on has written one, and removed that one
+            if newer[-1:] == found[-1:]:
+                raise
+            found = newer
+    return None
 
 
 def read(path: Path) -> Checkpoint:
@@ -106,36 +126,48 @@ def read(path: Path) -> Checkpoint:
     state = _state(path)
     tensors = {name: _part(path, name, state["sha256"][name]) for name in PARTS}
     return Checkpoint(
-        state["epoch"], tensors["weights"], tensors["optimiser"], tensors["random"], state
+        state["epoch"], tensors["weights"], tensors["optimiser"], tensors["random"], state, path
     )
 
 
 def _all(folder: Path) -> list[Path]:
-    return sorted((folder / FOLDER).glob("epoch-[0-9]*"), key=lambda p: int(p.name[6:]))
+    found = [p for p in (folder / FOLDER).glob("epoch-[0-9]*") if EPOCH.fullmatch(p.name)]
+    return sorted(found, key=lambda p: int(p.name[6:]))
 
 
 def _state(path: Path) -> dict[str, Any]:
+    file = path / "state.json"
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise _broken(path / "state.json", "cut or changed") from None
-    if state.get("schema") != SCHEMA_VERSION:
+        state = json.loads(_bytes(file))
+        version = state["schema"]
+    except CHANGED:
+        raise _broken(file, "cut or changed") from None
+    if version != SCHEMA_VERSION:
         raise InputError(
-            f"the schema version of {path}", got=state.get("schema"), wanted=str(SCHEMA_VERSION),
+            f"the schema version of {path}", got=version, wanted=str(SCHEMA_VERSION),
             do="read it with the snnlens that wrote it",
         )  # fmt: skip
+    epoch, sums = state.get("epoch"), state.get("sha256")
+    if not (isinstance(epoch, int) and isinstance(sums, dict) and sums.keys() >= {*PARTS}):
+        raise _broken(file, "cut or changed")
     return dict(state)
 
 
 def _part(path: Path, name: str, wanted: str) -> dict[str, Tensor]:
     file = path / f"{name}.safetensors"
     try:
-        data = file.read_bytes()
+        data = _bytes(file)
         if atomic.sha256(data) != wanted:
             raise _broken(file, "other bytes")
         return safetensors.torch.load(data)
-    except (OSError, SafetensorError):
+    except (*CHANGED, SafetensorError):
         raise _broken(file, "cut or changed") from None
+
+
+def _bytes(file: Path) -> bytes:
+    if not file.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(file)
+    return file.read_bytes()
 
 
 def _broken(file: Path, got: str) -> InputError:

@@ -261,7 +261,7 @@ def _environment(threads: int) -> Iterator[None]:
     """Threads of the workers' numerical libraries, read when these are loaded."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     before = dict(os.environ)
-    os.environ.update(dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE"})
+    os.environ.update(dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "passive"})
     try:
         yield
     finally:

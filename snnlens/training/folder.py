@@ -10,7 +10,7 @@ done.json             there when the last epoch is
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ CURVES = ("train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "t
 COLUMNS = ("epoch", *CURVES, "learning_rate", "seconds")
 DESCRIPTION = "train.json"
 METRICS = "metrics.csv"
+READ_OF_IT = {"parameters": dict, "facts": dict, "data_fingerprint": str, "provenance": dict}
+EPOCH = re.compile("epoch-([0-9]{4,9})")
+MOST_EPOCHS = 10**9
 
 
 def is_training(folder: Path) -> bool:
@@ -37,9 +40,9 @@ def is_training(folder: Path) -> bool:
 
 def describe(folder: Path, facts: dict[str, Any]) -> None:
     """Write what is trained, before anything else."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"schema": SCHEMA_VERSION} | facts, indent=1, allow_nan=False)
     with atomic.room(str(folder), "nothing was written"):
+        folder.mkdir(parents=True, exist_ok=True)
         atomic.write_file(folder / DESCRIPTION, text.encode())
 
 
@@ -49,13 +52,11 @@ def description(folder: Path) -> dict[str, Any]:
     Raises InputError where there is none, one that is no JSON, or of another version.
     """
     path = folder / DESCRIPTION
+    if not path.is_file():
+        raise InputError(str(folder), got="no train.json", wanted="the folder of a training")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            str(folder), got="no train.json", wanted="the folder of a training"
-        ) from None
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         raise InputError(
             str(path), got="something else", wanted="JSON", do="the file was changed"
         ) from None
@@ -65,6 +66,10 @@ def description(folder: Path) -> dict[str, Any]:
             f"the schema version of {path}", got=version, wanted=str(SCHEMA_VERSION),
             do="read it with the snnlens that wrote it",
         )  # fmt: skip
+    for name, kind in READ_OF_IT.items():
+        if not isinstance(facts.get(name), kind):
+            raise InputError(f"{name} in {path}", got=facts.get(name), wanted="as it was written",
+                             do="the file was changed")  # fmt: skip
     return dict(facts)
 
 
@@ -77,10 +82,16 @@ def metrics(folder: Path) -> pd.DataFrame:
     ['epoch', 'train_loss']
     """
     path = folder / METRICS
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    rows = [line.rstrip("\n").split(",") for line in whole[1:]]
-    numbers = [[float(text) for text in row] for row in rows if len(row) == len(COLUMNS)]
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        rows = [line.rstrip("\n").split(",") for line in whole[1:]]
+        numbers = [_numbers(row) for row in rows if len(row) == len(COLUMNS)]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            str(path), got=str(error), wanted="a row of numbers for each epoch",
+            do="the file was changed",
+        ) from None  # fmt: skip
     table = pd.DataFrame(numbers, columns=list(COLUMNS), dtype="float64")
     return table.astype({"epoch": "int64"})
 
@@ -90,14 +101,15 @@ def cut_metrics(folder: Path, epochs: int) -> None:
     kept = metrics(folder)
     kept = kept[kept["epoch"] < epochs]
     text = kept.to_csv(index=False, lineterminator="\n")
-    atomic.write_file(folder / METRICS, text.encode())
+    with atomic.room(str(folder), "every whole epoch stays"):
+        atomic.write_file(folder / METRICS, text.encode())
 
 
 def clear(folder: Path) -> None:
-    """Remove what a kill has left half-written."""
+    """Remove what a kill has left half-written, and the locks of Records; nobody else is here."""
     for part in (folder, folder / "checkpoints", folder / "recorded"):
-        for left in part.glob(".*.new"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for left in (*part.glob(".*.new"), *part.glob(".*.lock")):
+            atomic.remove(left)
 
 
 def add_metrics(folder: Path, row: dict[str, float]) -> None:
@@ -109,12 +121,20 @@ def add_metrics(folder: Path, row: dict[str, float]) -> None:
 def recorded(folder: Path) -> dict[int, Path]:
     """The Records by the number of whole epochs done."""
     found = sorted((folder / "recorded").glob("epoch-[0-9]*"))
-    return {int(p.name.removeprefix("epoch-")): p for p in found if (p / "run.json").is_file()}
+    named = {p: match for p in found if (match := EPOCH.fullmatch(p.name))}
+    return {int(match[1]): p for p, match in named.items() if (p / "run.json").is_file()}
 
 
 def record_folder(folder: Path, done: int) -> Path:
     """Where the Record made after so many whole epochs lies."""
     return folder / "recorded" / f"epoch-{done:04d}"
+
+
+def _numbers(row: list[str]) -> list[float]:
+    epoch, *others = map(float, row)
+    if not (epoch.is_integer() and 0 <= epoch < MOST_EPOCHS):
+        raise ValueError(f"epoch {epoch:g}")
+    return [epoch, *others]
 
 
 def _text(value: float) -> str:

@@ -174,10 +174,11 @@ def saving(model: nn.Module, *, on: bool) -> AbstractContextManager[None]:
     """
     if not on:
         return nullcontext()
-    if not hasattr(model, "blocks"):
+    listing = getattr(model, "blocks", None)
+    if listing is None or isinstance(listing, nn.Module):  # a list of layers may be called so
         raise InputError("checkpointing", got=type(model).__name__,
                          wanted="left out: this model lists no residual blocks")  # fmt: skip
-    return memory.checkpointed(block for _, block in model.blocks())  # type: ignore[operator]
+    return memory.checkpointed(block for _, block in listing())
 
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -50,6 +50,7 @@ def claimed(folder: str | Path) -> Iterator[None]:
 
     Raises:
         Busy: another process, or another claim of this one, holds it.
+        InputError: it cannot be made or locked.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, claimed(folder):
@@ -57,14 +58,16 @@ def claimed(folder: str | Path) -> Iterator[None]:
     True
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=GRASP_SECONDS, poll_interval=0.01)
     except Timeout:
         raise Busy(
             f"{folder} must be free; got one that another process works on; wait until it ends"
         ) from None
+    except OSError as error:
+        raise atomic.said(error, "the folder of a training", folder, "it") from error
     try:
         yield
     finally:
@@ -85,13 +88,16 @@ def is_claimed(folder: str | Path) -> bool:
         lock.acquire(blocking=False)
     except Timeout:
         return True
+    except OSError:  # one that cannot be locked is not being written
+        return False
     lock.release()
     return False
 
 
 def mark_done(folder: str | Path) -> None:
     """Say that a point is done."""
-    atomic.write_file(Path(folder) / DONE, b"{}\n")
+    with atomic.room(str(folder), "every whole epoch stays"):
+        atomic.write_file(Path(folder) / DONE, b"{}\n")
 
 
 def fail(folder: str | Path, why: str, run: str = "") -> None:
@@ -109,11 +115,16 @@ def failure(folder: str | Path) -> dict[str, str] | None:
     >>> failure("/nowhere") is None
     True
     """
-    try:
-        text = (Path(folder) / FAILED).read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
+    path = Path(folder) / FAILED
+    if not path.is_file():
         return None
-    return dict(json.loads(text))
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return {"why": str(said["why"]), "run": str(said["run"])}
+    except FileNotFoundError:  # removed since
+        return None
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return {"why": f"{FAILED} was changed", "run": ""}
 
 
 def reason(error: BaseException) -> str:
@@ -155,10 +166,8 @@ def whole_epochs(folder: Path) -> int:
     >>> whole_epochs(Path("/nowhere"))
     0
     """
-    try:
-        text = (folder / METRICS).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
+    path = folder / METRICS
+    text = path.read_bytes() if path.is_file() else b""
     head, *lines = text.split(b"\n")[:-1] or [b""]  # what stands behind the last newline is cut
     return sum(line.count(b",") == head.count(b",") for line in lines)
 

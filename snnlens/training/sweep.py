@@ -141,7 +141,7 @@ def attempt(folder: str, params: dict[str, Any], work: Work, retries: int, run: 
             return Outcome("failed" if why else "ended", why)
     except Busy:
         return Outcome("busy")
-    except OSError as error:  # a folder that cannot be made or locked
+    except (OSError, InputError) as error:  # a folder that cannot be made, locked or written
         return Outcome("failed", reason(error))
 
 

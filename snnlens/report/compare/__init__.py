@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from snnlens.recording import checked
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
 from snnlens.report import build as report
@@ -26,7 +27,8 @@ def compare(runs: Sequence[Path]) -> Comparison:
     Raises:
         InputError: fewer than two runs, or runs of different questions.
     """
-    return compared(reading.read([Path(run) for run in runs]))
+    with checked.reading(*runs):
+        return compared(reading.read([Path(run) for run in runs]))
 
 
 def compare_results(runs: dict[str, Result | Record]) -> Comparison:
@@ -47,9 +49,9 @@ def build(runs: Sequence[Path]) -> str:
 
 def write(runs: Sequence[Path], output: Path, *, force: bool = False) -> Comparison:
     """Write the page, whole or not at all; what it shows."""
-    report._check_output(output, force=force)
-    found = compare(runs)
-    made = pages.page(found)
-    with report._new_file(output) as file:
-        file.write(made)
+    with report.place(output, force=force):
+        found = compare(runs)
+        with checked.reading(*runs):
+            page = pages.page(found)
+        report.put(output, {output: page})
     return found

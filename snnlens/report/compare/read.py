@@ -14,6 +14,7 @@ from snnlens.errors import InputError
 from snnlens.recording import store
 from snnlens.recording.record import Record
 from snnlens.recording.result import Claim, Finding, Result
+from snnlens.recording.tables import MOST_ROWS
 
 LETTERS = "ABCDEFG"  # as many as there are lines that one tells apart
 RESULT, RECORDED, FACTS = "result", "record", "facts"  # the first table; one made of the facts
@@ -65,7 +66,7 @@ class Side:
 def read(folders: Sequence[Path]) -> list[Side]:
     """The runs in the order given."""
     _check_number(folders)
-    found = [(store.load_result(f), store.load(f)) for f in folders]
+    found = [store.load_both(f) for f in folders]
     return sides(_names(folders), found)
 
 
@@ -136,6 +137,10 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _tables(result: Result) -> dict[str, pd.DataFrame]:
     further = {n: t for n, t in result.extra.items() if n not in DRAWN}
+    for name, table in further.items():
+        if len(table) > MOST_ROWS:
+            most = f"of at most {MOST_ROWS:,} rows, to be compared"
+            raise InputError(f"the table {name}", got=f"{len(table):,} rows", wanted=most)
     places = _places(result.record)
     return {n: _placed(t, places) for n, t in {RESULT: result.table, **further}.items()}
 

@@ -65,9 +65,9 @@ def write(
     options = options or Options()
     module = registry.module(KIND, target)
     _check_taken(target, getattr(module, "TAKES", ()), options)
-    _folder.check(Path(folder), force=force)
-    made: Exported = module.export(str(source), options)
-    _folder.write(Path(folder), made.files, {"target": target} | made.facts)
+    with _folder.place(Path(folder), force=force):
+        made: Exported = module.export(str(source), options)
+        _folder.write(Path(folder), made.files, {"target": target} | made.facts)
     return {name: len(data) for name, data in made.files.items()}, made.says
 
 

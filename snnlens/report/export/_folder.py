@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from snnlens import atomic
 from snnlens.errors import InputError
 from snnlens.provenance import snnlens_version
+from snnlens.recording import checked
 from snnlens.recording.store import dumps
 
 NOTE = "export.json"  # what was exported, with each file's checksum: the mark of such a folder
 SCHEMA_VERSION = 1
 WHAT = "the output folder"
+
+
+def place(folder: Path, *, force: bool) -> AbstractContextManager[None]:
+    """Have the folder's place to oneself while the export is made."""
+    return atomic.place(folder, WHAT, "the export", lambda: check(folder, force=force))
 
 
 def check(folder: Path, *, force: bool) -> None:
@@ -39,18 +43,15 @@ def check(folder: Path, *, force: bool) -> None:
 
 def write(folder: Path, files: Mapping[str, bytes], about: dict[str, Any]) -> None:
     """Write the files and export.json beside the folder's place, then put them there."""
-    new = folder.parent / f".{folder.name}.{os.getpid()}.new"
-    missing = [p for p in folder.absolute().parents if not p.exists()]
-    try:
-        _fill(new, {**files, NOTE: _note(files, about)})
-        atomic.swap(new, folder)
-    except OSError as error:
-        raise _said(error, folder) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        for parent in missing:  # the innermost first; those that hold the export stay
-            with suppress(OSError):
-                parent.rmdir()
+    new = atomic.hidden(folder, "new")
+    with place(folder, force=True):
+        try:
+            _fill(new, {**files, NOTE: _note(files, about)})
+            atomic.swap(new, folder)
+        except OSError as error:
+            raise atomic.said(error, WHAT, folder, "the export") from error
+        finally:
+            atomic.remove(new)
 
 
 def _fill(new: Path, files: Mapping[str, bytes]) -> None:
@@ -74,8 +75,8 @@ def _replaceable(folder: Path) -> bool:
 
 def _is_export(folder: Path) -> bool:
     try:
-        said = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = checked.json(folder, NOTE)
+    except (OSError, InputError):
         return False
     return isinstance(said, dict) and "schema" in said and "target" in said
 
@@ -86,12 +87,3 @@ def _existing(parent: Path) -> Path:
     if not parent.is_dir():
         raise InputError(WHAT, got=str(parent), wanted="inside a folder")
     return parent
-
-
-def _said(error: OSError, folder: Path) -> InputError:
-    if error.errno in atomic.FULL:
-        return InputError(
-            "the disk of the output folder", got="full", wanted="with room for the export",
-            do="make room or choose another folder with -o",
-        )  # fmt: skip
-    return InputError(WHAT, got=str(folder), wanted="in a writable folder")

@@ -21,7 +21,7 @@ import pandas as pd
 
 from snnlens import registry
 from snnlens.figures.style import styled
-from snnlens.recording import store
+from snnlens.recording import checked, store
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
 from snnlens.report import citations
@@ -57,7 +57,11 @@ NO_FIGURE = "no figure: the run is a Record, with nothing concluded from it"
 def export(source: str, _options: Options) -> Exported:
     """The tables, the figure and what goes with them, of a run folder."""
     folder = Path(source)
-    result, record = store.load_result(folder), store.load(folder)
+    with checked.reading(folder):
+        return _exported(*store.load_both(folder))
+
+
+def _exported(result: Result | None, record: Record) -> Exported:
     figure, says = _figure(result) if result else ({}, [NO_FIGURE])
     texts = _texts(result, record)
     texts |= dict(_tables(result, record, {*texts, "all.tex"}))

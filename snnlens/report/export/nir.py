@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snnlens.errors import InputError
-from snnlens.recording import store
+from snnlens.recording import checked, store
 from snnlens.report.export import Exported, Options
 
 TAKES = ("input_shape", "soft_reset")
@@ -31,8 +31,9 @@ def _check_holds_a_model(folder: Path) -> None:
     if not (folder / "run.json").is_file():
         return
     record = store.load(folder)
-    points = (record.provenance.get("parameters") or {}).get("points")
-    kept = [f["folder"] for f in record.networks.values() if f.get("folder")]
+    with checked.reading(folder):
+        points = (record.provenance.get("parameters") or {}).get("points")
+        kept = [f["folder"] for f in record.networks.values() if f.get("folder")]
     where = f"{points}/{kept[0]}" if points and kept else "the folder of its training"
     raise InputError(
         "MODEL", got=f"{folder} (a run folder, which holds numbers and no model)", wanted=WANTED,

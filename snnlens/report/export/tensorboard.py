@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from snnlens.errors import InputError
-from snnlens.recording import store
+from snnlens.recording import checked, store
 from snnlens.recording.record import Record
 from snnlens.report.columns import column
 from snnlens.report.export import Exported, Options
@@ -33,11 +33,16 @@ Curves = dict[str, list[Scalar]]  # by network
 def export(source: str, _options: Options) -> Exported:
     """One event file per network, of a run folder or a training folder."""
     folder = Path(source)
+    with checked.reading(folder):
+        return _exported(folder)
+
+
+def _exported(folder: Path) -> Exported:
     curves, provenance = _training(folder) if folders.is_training(folder) else _run(folder)
     curves = {name: found for name, found in curves.items() if found}
     if not curves:
         raise InputError(
-            "RUN", got=f"{source} (no number of a site)", wanted="one that recorded sites",
+            "RUN", got=f"{folder} (no number of a site)", wanted="one that recorded sites",
             do="see `snnlens list` for the questions that do",
         )  # fmt: skip
     seconds = _seconds(provenance.get("started"))
@@ -72,7 +77,7 @@ def _training(folder: Path) -> tuple[Curves, dict[str, Any]]:
         if epoch <= done:  # a Record that is newer than the last whole epoch does not count
             record = store.load(path)
             curves.append(_at(record, epoch, list(_units(record))))
-    return _merged(curves), said.get("provenance", {}) | {"command": said.get("command")}
+    return _merged(curves), said["provenance"] | {"command": said.get("command")}
 
 
 def _at(record: Record, step: int, quantities: list[str]) -> Curves:
@@ -129,7 +134,8 @@ def _folders(networks: Iterable[str]) -> dict[str, str]:
     """The folder of each network: its name, without what a folder cannot be called."""
     made: dict[str, str] = {}
     for name in networks:
-        plain = re.sub(r"[^\w.+-]+", "_", name).lstrip(".")[:100] or "network"
+        plain = re.sub(r"[^\w.+-]+", "_", name).lstrip(".").encode()[:100].decode(errors="ignore")
+        plain = plain or "network"
         free = (f"{plain}_{n}" if n > 1 else plain for n in range(1, len(made) + 2))
         made[name] = next(f for f in free if f not in made.values())
     return made

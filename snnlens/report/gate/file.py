@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from snnlens import files
 from snnlens.errors import InputError
 from snnlens.report.gate.grammar import Rules, rules
 from snnlens.report.gate.words import visible, wrong
@@ -81,10 +81,10 @@ def _gate(table: Any, place: str) -> Any:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return files.toml(path)
     except FileNotFoundError:
         raise InputError("--config", got=str(path), wanted="a TOML file that is there") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(visible(path), got="something else", wanted="TOML",
                          do=visible(error)) from None  # fmt: skip
 

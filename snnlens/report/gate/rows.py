@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import re
 from collections.abc import Sequence
@@ -12,12 +13,14 @@ import pandas as pd
 from pandas.api import types
 
 from snnlens.errors import InputError
+from snnlens.recording.tables import MOST_ROWS
 from snnlens.report.gate.grammar import SITES, Where
 from snnlens.report.gate.subject import Subject
 from snnlens.report.gate.words import visible, wrong
 
 ALWAYS = ("network", "site")  # a row is that of its network and its site
 FIRST = ("block", "layer", "epoch", "neuron", "time_steps", "method", "place", "sample")
+MOST_SAID = f"about a table of at most {MOST_ROWS:,} rows"
 ENDS = ("first", "last")  # of a column of numbers, in each network
 
 
@@ -29,7 +32,10 @@ def rows(subject: Subject, table: str, said_in: str) -> pd.DataFrame:
         raise wrong(
             said_in, table, list(subject.tables), f"about a table that {subject.name} holds"
         )
-    return subject.tables[table]
+    found = subject.tables[table]
+    if len(found) > MOST_ROWS:
+        raise InputError(said_in, got=f"{len(found):,} rows", wanted=MOST_SAID)
+    return found
 
 
 def numbers(frame: pd.DataFrame, column: str, said_in: str) -> np.ndarray:
@@ -78,18 +84,18 @@ def _equal(frame: pd.DataFrame, column: str, value: Any) -> np.ndarray:
         if isinstance(value, str) or isinstance(value, bool) != types.is_bool_dtype(here):
             return np.zeros(len(frame), bool)
         return here.eq(value).fillna(value=False).to_numpy(bool)
-    fits = re.compile(pattern(value), re.DOTALL) if isinstance(value, str) else None
-    return np.array([fits is not None and bool(fits.fullmatch(str(v))) and not _none(v)
+    fits = re.compile(pattern(value)) if isinstance(value, str) else None
+    return np.array([fits is not None and bool(fits.match(str(v))) and not _none(v)
                      for v in here], bool)  # fmt: skip
 
 
 def pattern(text: str) -> str:
     r"""A pattern with * and ? as a regular expression; brackets are no patterns.
 
-    >>> pattern("layer[0].*")
-    'layer\\[0\\]\\..*'
+    >>> bool(re.match(pattern("layer[0].*"), "layer[0].sn1"))
+    True
     """
-    return "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in text)
+    return fnmatch.translate(text.replace("[", "[[]"))  # never slow, however many stars
 
 
 def _end(frame: pd.DataFrame, column: str, last: bool) -> np.ndarray:

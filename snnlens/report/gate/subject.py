@@ -61,9 +61,9 @@ def read(folder: Path) -> Subject:
             f"RUN must hold something to judge; got {visible(folder)!r}, an empty folder; "
             "run a question with -o first"
         )
-    result = store.load_result(folder)
+    result, record = store.load_both(folder)
     name = visible(folder)
-    return of_record(store.load(folder), name) if result is None else of_result(result, name)
+    return of_record(record, name) if result is None else of_result(result, name)
 
 
 def of_result(result: Result, name: str) -> Subject:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from snnlens.errors import InputError
 
 ALIKE = 0.5  # from so much on (1: equal) a name may be what was meant
+LONG = 200  # characters of a name; more are no better known, and take seconds
 FEW = 12  # so many names are listed whole; of more, the nearest
 
 
@@ -36,7 +37,7 @@ def near(name: object, known: Iterable[str]) -> list[str]:
     >>> near("firing_rte", ["firing_rate", "xi"])
     ['firing_rate']
     """
-    wanted = str(name).lower()
+    wanted = str(name).lower()[:LONG]
     alike = {n: difflib.SequenceMatcher(None, wanted, n.lower()).ratio() for n in set(known)}
     best = max(alike.values(), default=0)
     found = sorted((n for n in alike if alike[n] >= max(ALIKE, best - 0.15)),

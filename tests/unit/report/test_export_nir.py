@@ -252,7 +252,8 @@ def test_what_cannot_be_said_is_one_line(
 def test_an_ann_of_a_conversion_is_refused(tmp_path: Path) -> None:
     from snnlens.training import folder as folders
 
-    folders.describe(tmp_path / "ann", {"name": "mlp", "parameters": {"ann": "mlp"}, "facts": {}})
+    said = {"parameters": {"ann": "mlp"}, "facts": {}, "data_fingerprint": "", "provenance": {}}
+    folders.describe(tmp_path / "ann", {"name": "mlp"} | said)
     with pytest.raises(InputError, match="MODEL must be a spiking network; got"):
         _export_nir.files(str(tmp_path / "ann"), None, soft_reset=False)
     with pytest.raises(InputError, match="MODEL must be a training folder"):

@@ -13,6 +13,8 @@ import pytest
 
 from snnlens.report.gate import FORMATS, Case, Verdict, judge, reasons, render, rules
 from snnlens.report.gate.words import visible
+from tests.trust.payloads import PAYLOADS
+from tests.trust.tally import Count
 from tests.unit.report.gate_runs import HOSTILE, NAN, claim, finding, outcome, record, subject
 from tests.unit.test_cli import conforms, strict
 
@@ -184,9 +186,11 @@ def every(name: str) -> list[Verdict]:
     ]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_in_text(name: str) -> None:
+@pytest.mark.promise("nothing-runs-in-the-page")
+@pytest.mark.parametrize("name", [*HOSTILE, *PAYLOADS])
+def test_hostile_names_in_text(name: str, tally: Count) -> None:
     for made in every(name):
+        tally("payloads in text")
         said = render(made, "text")
         for line in said.split("\n"):
             assert line.isprintable(), line
@@ -194,9 +198,11 @@ def test_hostile_names_in_text(name: str) -> None:
         assert not re.search(r"(?m)^\s*::", said)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_in_annotations(name: str) -> None:
+@pytest.mark.promise("nothing-runs-in-the-page")
+@pytest.mark.parametrize("name", [*HOSTILE, *PAYLOADS])
+def test_hostile_names_in_annotations(name: str, tally: Count) -> None:
     for made in every(name):
+        tally("payloads in annotations")
         lines = render(made, "github").split("\n")
         assert lines.pop() == ""
         failed = sum(c.ended == "failed" for c in made.cases)
@@ -212,9 +218,11 @@ def test_hostile_names_in_annotations(name: str) -> None:
             assert not re.search(r"(?m)^\s*::", decoded)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_in_junit(name: str) -> None:
+@pytest.mark.promise("nothing-runs-in-the-page")
+@pytest.mark.parametrize("name", [*HOSTILE, *PAYLOADS])
+def test_hostile_names_in_junit(name: str, tally: Count) -> None:
     for made in every(name):
+        tally("payloads in JUnit")
         root = ET.fromstring(render(made, "junit"))
         assert {e.tag for e in root.iter()} <= {
             "testsuites", "testsuite", "testcase", "failure", "skipped", "system-out",
@@ -222,9 +230,11 @@ def test_hostile_names_in_junit(name: str) -> None:
         assert len(root.findall("testsuite/testcase")) == len(made.cases)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_in_json(name: str) -> None:
+@pytest.mark.promise("nothing-runs-in-the-page")
+@pytest.mark.parametrize("name", [*HOSTILE, *PAYLOADS])
+def test_hostile_names_in_json(name: str, tally: Count) -> None:
     for made in every(name):
+        tally("payloads in JSON")
         printed = strict(render(made, "json"))
         conforms(printed, SCHEMA)
         assert len(printed["runs"][0]["cases"]) == len(made.cases)

@@ -173,5 +173,9 @@ def test_another_error_of_the_disk_is_no_full_disk(
 
     monkeypatch.setattr(atomic, "_synced", broken)
     model = network()
-    with pytest.raises(OSError, match="broken"):
+    with pytest.raises(InputError) as error:
         checkpoint.save(tmp_path, 1, model, KINDS["sgd"](model.parameters()), scaler())
+    assert str(error.value) == (
+        "the checkpoint must be one that can be written; got 'broken'; the last whole one stays in "
+        f"{tmp_path}/checkpoints; go on with --resume"
+    )

@@ -64,7 +64,8 @@ def test_a_folder_without_metrics_has_none(tmp_path: Path) -> None:
 
 def test_the_description_comes_back(tmp_path: Path) -> None:
     assert not folder.is_training(tmp_path / "new")
-    folder.describe(tmp_path / "new", {"name": "x", "facts": {"depth": 8}})
+    said = {"name": "x", "facts": {"depth": 8}, "parameters": {}, "provenance": {}}
+    folder.describe(tmp_path / "new", said | {"data_fingerprint": "0"})
     assert folder.is_training(tmp_path / "new")
     assert folder.description(tmp_path / "new")["facts"] == {"depth": 8}
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["train.json"]

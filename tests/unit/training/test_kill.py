@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.trust.tally import Count
 from tests.unit.training import kills
 
 DATA = "--data digits --image-size 8 --batch 256 --time-steps 2 --record-every 3"
@@ -14,15 +15,19 @@ SWEEP = f"degradation {DATA} --depth 8 --seeds 2 --resume -o out --force --epoch
 SECONDS = 1.5  # of work before a kill, at most: some epochs, and all kills before the last epoch
 
 
-def test_a_training_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.promise("saved-is-saved")
+def test_a_training_that_is_killed(tmp_path: Path, tally: Count) -> None:
     survived(f"{ONE} 24".split(), tmp_path, times=3, seed=0)
+    tally("kills survived", 3)
 
 
+@pytest.mark.promise("saved-is-saved")
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("command", [f"{ONE} 100", f"{SWEEP} 25"], ids=["training", "sweep"])
-def test_twenty_kills(command: str, tmp_path: Path) -> None:
+def test_twenty_kills(command: str, tmp_path: Path, tally: Count) -> None:
     survived(command.split(), tmp_path, times=20, seed=1)
+    tally("kills survived", 20)
 
 
 def survived(command: list[str], tmp_path: Path, *, times: int, seed: int) -> None:
