@@ -13,9 +13,11 @@ from snnlens.errors import InputError
 from snnlens.models.foreign_keys import is_dvs, our_names, residual_of
 from snnlens.models.plan import CONNECTS, IMAGENET
 
-BLOCK = re.compile(r"layer(\d+)\.(\d+)\.conv([123])\.weight")
+BLOCK = re.compile(r"layer(\d{1,4})\.(\d{1,4})\.conv([123])\.weight")
 RESNET = "those of a residual network (conv1, layer1.0.conv1, ..., fc)"
 STEMS = {(64, 3, 7, 7): "imagenet", (16, 3, 3, 3): "cifar"}
+FEATURES = 64  # of the smallest residual network; a matrix without columns could name any classes
+MOST_STEPS = 100_000
 KINDS = "ann, plain, spiking, sew and ms"
 
 
@@ -144,9 +146,10 @@ def _depth(shapes: Shapes) -> int:
 
 
 def _classes(shapes: Shapes) -> int:
-    if "fc.weight" not in shapes:
+    shape = shapes.get("fc.weight", ())
+    if len(shape) != 2 or shape[0] < 1 or shape[1] < FEATURES:
         raise _not_a_resnet(shapes)
-    return shapes["fc.weight"][0]
+    return shape[0]
 
 
 def _connect(said: Any) -> str | None:
@@ -159,7 +162,7 @@ def _connect(said: Any) -> str | None:
 
 
 def _time_steps(said: Any) -> int | None:
-    return said if isinstance(said, int) and said >= 1 else None
+    return said if isinstance(said, int) and 1 <= said <= MOST_STEPS else None
 
 
 def _not_a_resnet(shapes: Shapes) -> InputError:

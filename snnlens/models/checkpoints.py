@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from snnlens.data.arrays import check_unpacked
 from snnlens.errors import InputError
 from snnlens.models.architecture import Architecture, describe
 from snnlens.models.foreign_keys import our_names
@@ -31,7 +32,8 @@ from snnlens.neuron.layers import IF, PLIF, Neuron
 
 HOLDERS = ("model", "net", "state_dict")  # where a checkpoint keeps its weights
 FACTS = ("epoch", "max_test_acc1", "test_acc5_at_max_test_acc1", "max_test_acc")  # published
-PLAIN = (bool, int, float, str, type(None))
+NUMBERS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32,
+           torch.int16, torch.int8, torch.uint8, torch.bool)  # fmt: skip
 COUNTER = "num_batches_tracked"  # files of old torch lack it, and it changes no output
 DEFAULT_STEPS = 4
 SHOWN = 3  # keys that an error names
@@ -188,6 +190,9 @@ def _safetensors(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
 
 
 def _torch_file(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    if zipfile.is_zipfile(path):  # what torch writes is not packed
+        with zipfile.ZipFile(path) as archive:
+            check_unpacked(path, sum(entry.file_size for entry in archive.infolist()))
     with warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
         warnings.simplefilter("ignore")  # of other kinds of archives; they raise, too
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -196,20 +201,38 @@ def _torch_file(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     holder = next((h for h in HOLDERS if isinstance(found.get(h), Mapping)), None)
     if holder is None:
         return found, {}
-    said = {k: found[k] for k in FACTS if isinstance(found.get(k), int | float)}
+    said = {k: found[k] for k in FACTS if _is_number(found.get(k))}
     args = found.get("args")
     if isinstance(args, Namespace):
-        said["args"] = {k: v for k, v in vars(args).items() if isinstance(v, PLAIN)}
+        plain = {k: v for k, v in vars(args).items() if isinstance(v, str) or _is_number(v)}
+        said["args"] = plain
     return found[holder], said
 
 
+def _is_number(value: Any) -> bool:
+    """One that JSON can hold: Python writes no whole number of more than 4300 digits."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
+
+
 def _check_tensors(path: Path, weights: Mapping[str, Any]) -> None:
-    odd = [key for key, value in weights.items() if not isinstance(value, Tensor)]
-    if odd:
-        kind = type(weights[odd[0]]).__name__
-        raise _no_weights(path, f"a dictionary whose {odd[0]!r} is a {kind}")
+    for key, value in weights.items():
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise _no_weights(path, f"a dictionary whose {key!r} is a {kind}")
+        if not isinstance(key, str):
+            raise _no_weights(path, f"a tensor called {key!r}")
+        if not _is_whole(value):
+            raise _no_weights(path, f"{key!r}, no plain tensor")
     if not weights:
         raise _no_weights(path, "no tensor at all")
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether a tensor is plain, and its shape no larger than what it holds."""
+    if tensor.layout is not torch.strided or tensor.is_nested or tensor.device.type != "cpu":
+        return False
+    held = tensor.untyped_storage().nbytes()
+    return tensor.dtype in NUMBERS and tensor.numel() * tensor.element_size() <= held
 
 
 def _no_weights(path: Path, holds: str) -> InputError:

@@ -22,8 +22,8 @@ RULES = tuple(
 SEW_ONLY = re.compile(r"\.downsample\.0\.(?:module\.)?[01]\.|\.downsample(?:\.[12]|_sn)\.w$")
 SPIKING_ONLY = re.compile(r"\.downsample\.module\.")
 # The official networks for events: widening layers, blocks and pools are a row named `conv`.
-DVS_BLOCK = re.compile(r"conv\.(\d+)\.(?:conv\.|sn\.)")
-DVS_WIDER = re.compile(r"conv\.(\d+)\.(?:0\.(?:module\.)?[01]\.|1\.w$)")
+DVS_BLOCK = re.compile(r"conv\.(\d{1,4})\.(?:conv\.|sn\.)")
+DVS_WIDER = re.compile(r"conv\.(\d{1,4})\.(?:0\.(?:module\.)?[01]\.|1\.w$)")
 DVS_RULES = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
@@ -133,7 +133,7 @@ def _dvs_named(keys: list[str]) -> list[str]:
 
 
 def _dvs_name(key: str, places: dict[int, tuple[int, int]]) -> str:
-    index = re.match(r"conv\.(\d+)\.", key)
+    index = re.match(r"conv\.(\d{1,4})\.", key)
     stage, position = places.get(int(index[1]), (0, 0)) if index else (0, 0)
     for pattern, name in DVS_RULES:
         if found := pattern.match(key):

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from torch import nn
 
 from snnlens import atomic
 from snnlens.errors import InputError
-from snnlens.models import nir_nodes, nir_write
+from snnlens.models import nir_file, nir_write
 from snnlens.models.graph import Graph
+from snnlens.models.nir_file import under
 from snnlens.models.nir_nodes import DT, Reader, Reset
 from snnlens.models.order import Edge
 
 # what h5py and nir raise on files that are broken, old or not NIR
 BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
-    *(RuntimeError, NotImplementedError, ZeroDivisionError),
+    *(RuntimeError, NotImplementedError, ArithmeticError, MemoryError),
 )
 
 
@@ -57,12 +59,14 @@ def read_nir(
     path = Path(path)
     if reset not in (None, "hard", "soft"):
         raise InputError("reset", got=reset, wanted="hard, soft or None")
-    graph = _read(path)
-    dt = _noted(graph) if dt is None else dt
-    _check_dt(dt)
-    nodes, edges, ends = _inlined(graph)
-    reader = Reader(None if dt is None else float(dt), reset)
-    layers = {name: _layers(reader, name, node) for name, node in nodes.items()}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):  # infinite parameters are refused
+        warnings.simplefilter("ignore")
+        graph = _read(path)
+        dt = _noted(graph) if dt is None else dt
+        _check_dt(dt)
+        nodes, edges, ends = _inlined(graph)
+        reader = Reader(None if dt is None else float(dt), reset)
+        layers = {name: _layers(reader, name, node) for name, node in nodes.items()}
     return Graph(layers, edges, ends, time_steps=time_steps, dt=reader.dt)
 
 
@@ -110,12 +114,13 @@ fold it into the layer before it
     chosen = dt or graph.dt or DT
     writer = nir_write.Writer(nir, chosen, soft_reset=soft_reset)
     said = writer.graph(graph, input_shape)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = atomic.hidden(path, "new")
     try:
         nir.write(part, said)
         nir.read(part)
         atomic.sync(part)
         part.replace(path)
+        atomic.sync(path.parent)
     except OSError as error:
         wanted = "one that can be written"
         raise InputError("NIR file", got=str(path), wanted=wanted, do=_reason(error)) from error
@@ -123,7 +128,7 @@ fold it into the layer before it
         wanted = f"a graph that nir {metadata.version('nir')} can write and read back"
         raise InputError("the model", got=str(path), wanted=wanted, do=_reason(error)) from error
     finally:
-        part.unlink(missing_ok=True)
+        atomic.remove(part)
     return path
 
 
@@ -142,7 +147,7 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise InputError("NIR file", got=str(path), wanted="a file that exists")
     try:
-        _check_kinds(path)
+        nir_file.check(path)
         graph = nir.read(path)
     except BROKEN as error:
         wanted = f"one that nir {metadata.version('nir')} can read"
@@ -151,20 +156,6 @@ def _read(path: Path) -> Any:
     if not isinstance(graph, nir.NIRGraph):
         raise InputError("NIR file", got=str(path), wanted="a graph, not a single node")
     return graph
-
-
-def _check_kinds(path: Path) -> None:
-    """Look at the types of all nodes first: nir says of an unknown one neither name nor type."""
-    h5py = import_module("h5py")
-    with h5py.File(path, "r") as file:
-        waiting = [("", file["node"])]
-        while waiting:
-            name, node = waiting.pop()
-            kind = node["type"][()].decode()
-            if kind == "NIRGraph":
-                waiting += [(_under(name, inner), n) for inner, n in node["nodes"].items()]
-            else:
-                nir_nodes.check_kind(name, kind)
 
 
 def _inlined(graph: Any, name: str = "") -> tuple[dict[str, Any], list[Edge], Edge]:
@@ -176,7 +167,7 @@ def _inlined(graph: Any, name: str = "") -> tuple[dict[str, Any], list[Edge], Ed
     edges: list[Edge] = []
     ends: dict[str, Edge] = {}
     for inner, node in graph.nodes.items():
-        full = _under(name, inner)
+        full = under(name, inner)
         if type(node).__name__ == "NIRGraph":
             below, joined, ends[inner] = _inlined(node, full)
             nodes |= below
@@ -185,7 +176,7 @@ def _inlined(graph: Any, name: str = "") -> tuple[dict[str, Any], list[Edge], Ed
             nodes[full], ends[inner] = node, (full, full)
     edges += [(ends[a][1], ends[b][0]) for a, b in graph.edges]
     first, last = (_only(graph, kind, name) for kind in ("Input", "Output"))
-    return nodes, edges, (_under(name, first), _under(name, last))
+    return nodes, edges, (under(name, first), under(name, last))
 
 
 def _only(graph: Any, kind: str, name: str) -> str:
@@ -194,10 +185,6 @@ def _only(graph: Any, kind: str, name: str) -> str:
         what = f"{kind} nodes of {f'graph {name}' if name else 'the graph'}"
         raise InputError(what, got=", ".join(found), wanted="exactly one")
     return found[0]
-
-
-def _under(outer: str, inner: str) -> str:
-    return f"{outer}.{inner}" if outer else inner
 
 
 def _layers(reader: Reader, name: str, node: Any) -> list[nn.Module]:

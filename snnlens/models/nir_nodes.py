@@ -181,7 +181,7 @@ def _flatten(_name: str, node: Any) -> list[nn.Module]:
 
 
 def _linear(name: str, node: Any) -> list[nn.Module]:
-    if node.weight.ndim != 2:
+    if node.weight.ndim != 2 or not node.weight.size:
         got = list(node.weight.shape)
         raise InputError(f"weight of {_named(name)}", got=got, wanted="a matrix")
     out, given = node.weight.shape
@@ -191,6 +191,8 @@ def _linear(name: str, node: Any) -> list[nn.Module]:
 
 def _convolution(_name: str, node: Any) -> list[nn.Module]:
     kind = nn.Conv1d if type(node).__name__ == "Conv1d" else nn.Conv2d
+    if not node.weight.size:  # a layer of no inputs may have a bias of gigabytes
+        raise ValueError(f"a weight of shape {list(node.weight.shape)}")
     groups, (out, given, *kernel) = int(node.groups), node.weight.shape
     padding = node.padding if isinstance(node.padding, str) else _integers(node.padding)
     layer = kind(

@@ -11,6 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
 from snnlens.errors import InputError
 
 Edge = tuple[str, str]
@@ -44,29 +48,39 @@ def ordered(
     names = sorted(names)
     after = _neighbours(names, edges)
     before = _neighbours(names, [(b, a) for a, b in edges])
-    reached = {name: _reached(name, after) for name in names}
-    _check_inputs(names, before, reached[start], start)
-    group_of = {n: min({n} | {m for m in reached[n] if n in reached[m]}) for n in names}
+    _check_inputs(names, before, _reached(start, after), start)
+    group_of = _cycles(names, edges)
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(group_of[name], []).append(name)
     needs = {g: sorted({group_of[b] for n in groups[g] for b in before[n]} - {g}) for g in groups}
     orders = [_order(groups[g], after, before) for g in TopologicalSorter(needs).static_order()]
-    return tuple(tuple(_node(n, order, before[n]) for n in order) for order in orders)
+    places = [{name: place for place, name in enumerate(order)} for order in orders]
+    return tuple(tuple(_node(n, place, before[n]) for n in place) for place in places)
 
 
-def _node(name: str, order: Sequence[str], before: Sequence[str]) -> Node:
+def _cycles(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, str]:
+    """The first name of the cycle that each node lies in, its own where it lies in none."""
+    number = {name: i for i, name in enumerate(names)}
+    ends = np.array([(number[a], number[b]) for a, b in edges], int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), ends.T), shape=(len(names), len(names)))
+    _, labels = connected_components(graph, connection="strong")
+    first: dict[int, str] = {}
+    return {name: first.setdefault(int(n), name) for name, n in zip(names, labels, strict=True)}
+
+
+def _node(name: str, place: Mapping[str, int], before: Sequence[str]) -> Node:
     """A node whose sources that run after it, or are itself, are seen one step late."""
-    late = set(order[order.index(name) :])
-    sources = tuple(s for s in before if s not in late)
-    return Node(name, sources, tuple(s for s in before if s in late))
+    late = tuple(s for s in before if place.get(s, -1) >= place[name])
+    return Node(name, tuple(s for s in before if s not in late), late)
 
 
 def _order(
     group: Sequence[str], after: Mapping[str, list[str]], before: Mapping[str, list[str]]
 ) -> list[str]:
     """The nodes of one cycle from where it is entered on: depth first, last finished first."""
-    entries = [n for n in group if any(b not in group for b in before[n])] or list(group)
+    members = set(group)
+    entries = [n for n in group if any(b not in members for b in before[n])] or list(group)
     finished: list[str] = []
     for entry in reversed(entries):
         stack = [(entry, False)]
@@ -78,7 +92,7 @@ def _order(
             elif name not in seen:
                 seen.add(name)
                 stack.append((name, True))
-                stack += [(n, False) for n in after[name] if n in group]
+                stack += [(n, False) for n in after[name] if n in members]
     return finished[::-1]
 
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlens.data import arrays
 from snnlens.data.events import Events
 from snnlens.data.formats._file import contents, no_events
-from snnlens.data.source import BROKEN_ARRAYS
 from snnlens.errors import InputError
 
 SUFFIXES = (".npz",)
 MAGIC = b""
 SENSOR = None  # no field says it
 FIELDS = ("x", "y", "p", "t")
+LAST = (4095, 4095, 1)  # of x, y, p: sensors have up to 1280 pixels, frames take all up to the last
 SAVE_AGAIN = "save it with numpy.savez(path, x=x, y=y, t=t_us, p=p)"
 Array = NDArray[Any]
 
@@ -29,7 +30,7 @@ def decode(path: Path) -> Events:
     structured array in the file, as Tonic has them; other arrays are left alone.
 
     Raises InputError for a file that is cut, arrays that are missing, pickled, of unequal length
-    or no whole numbers, pixels below 0, another polarity, a file without events.
+    or no whole numbers, pixels outside 4096 x 4096, another polarity, a file without events.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "0.npz"
@@ -46,7 +47,7 @@ def decode(path: Path) -> Events:
         raise InputError(f"x, y, p and t in {path}", got=got, wanted="of one length", do=SAVE_AGAIN)
     if not len(columns[0]):
         raise no_events(path)
-    for name, column, last in zip(FIELDS, columns, (None, None, 1), strict=False):
+    for name, column, last in zip(FIELDS, columns, LAST, strict=False):
         _check_range(path, name, column, last)
     return Events(*columns)
 
@@ -54,13 +55,13 @@ def decode(path: Path) -> Events:
 def _fields(path: Path) -> dict[str, Array]:
     """The four arrays by name."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with arrays.opened(path, SAVE_AGAIN) as file:
             names = _named(path, file)
             if names == list(FIELDS):
                 return {name: np.asarray(file[name]) for name in FIELDS}
             table = np.asarray(file[names[0]])
             return {name: table[name] for name in FIELDS}
-    except BROKEN_ARRAYS as error:
+    except arrays.BROKEN as error:
         raise _broken(path) from error
 
 
@@ -69,7 +70,7 @@ def _named(path: Path, file: Any) -> list[str]:
     if all(name in file.files for name in FIELDS):
         return list(FIELDS)
     for name in file.files:
-        if set(FIELDS) <= set(file[name].dtype.names or ()):
+        if set(FIELDS) <= set(np.asarray(file[name]).dtype.names or ()):
             return [name]
     got, wanted = ", ".join(file.files), "x, y, t and p, or one structured array of these"
     raise InputError(f"arrays in {path}", got=got, wanted=wanted, do=SAVE_AGAIN)
@@ -83,10 +84,10 @@ def _whole(path: Path, name: str, array: Array) -> Array:
     return array.astype(np.int64)
 
 
-def _check_range(path: Path, name: str, column: Array, last: int | None) -> None:
-    outside = column[(column < 0) | (False if last is None else column > last)]
+def _check_range(path: Path, name: str, column: Array, last: int) -> None:
+    outside = column[(column < 0) | (column > last)]
     if len(outside):
-        wanted = "at least 0" if last is None else f"from 0 to {last}"
+        wanted = f"from 0 to {last}"
         raise InputError(f"{name} in {path}", got=int(outside[0]), wanted=wanted, do=SAVE_AGAIN)
 
 
@@ -103,6 +104,6 @@ def _where(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
             at = None if bad is None else archive.getinfo(bad).header_offset
-    except BROKEN_ARRAYS:
+    except arrays.BROKEN:
         return f"no end of a zip archive up to byte {size}"
     return "pickled" if at is None else f"{bad} at byte {at} is damaged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from snnlens.errors import InputError
+from snnlens.errors import InputError, one_line, shortened
 
 MARK = "tfevents"  # in the name of every event file, and the rule of TensorBoard itself
 COLUMNS = ["tag", "step", "value", "wall_time"]
@@ -85,8 +86,9 @@ def _events(path: Path) -> Iterator[Any]:
             yield event.FromString(record)
         except faults.OutOfRangeError:
             return
-        except (faults.DataLossError, broken) as error:
-            what = "cut" if "has truncated record" in str(error) else "damaged"
+        except (faults.DataLossError, broken, OverflowError, MemoryError) as error:
+            too_long = isinstance(error, OverflowError | MemoryError)  # a length of up to 2^64
+            what = "cut" if too_long or "has truncated record" in str(error) else "damaged"
             used = f"what is whole before it ({count}) was used" if count else "nothing was used"
             where = f"record {count + 1}, at byte {at} of {size}, is {what}"
             raise _Fault(f"{where}; {used}") from error
@@ -117,8 +119,21 @@ class _Plugins:
             if kind == "simple_value":
                 yield value.tag, value.simple_value
             elif kind == "tensor" and self._plugin(value) == "scalars":
-                yield value.tag, tensorboard("util.tensor_util").make_ndarray(value.tensor).item()
+                named = one_line(shortened(value.tag, 100))
+                yield value.tag, _number(value.tensor, f"{named} of step {event.step}")
 
     def _plugin(self, value: Any) -> str:
         named = value.metadata.plugin_data.plugin_name
         return self.of.setdefault(value.tag, named)
+
+
+def _number(tensor: Any, what: str) -> float:
+    """The one element of a tensor; a few bytes may say that they are to be repeated 2^40 times."""
+    try:
+        if math.prod(dim.size for dim in tensor.tensor_shape.dim) == 1:
+            array = tensorboard("util.tensor_util").make_ndarray(tensor)
+            if array.dtype.kind in "biuf":
+                return float(array.item())
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise _Fault(f"{what} is no number; what is before it was used") from error
+    raise _Fault(f"{what} is no number; what is before it was used")

@@ -141,7 +141,7 @@ def _value(key: str, text: str | None) -> Any:
         return (text or "").lower() not in NO
     if text is None or key not in WHOLE:
         return text.lower() if text and key in {"residual", "connect"} else text
-    if not text.isdecimal():
+    if not (text.isdecimal() and len(text) < 10):
         what = f"{key} in the name of a run"
         raise InputError(what, got=text, wanted="a whole number", do="mend --pattern")
     return int(text)

@@ -19,7 +19,8 @@ SPLITS = ("train", "te", "test", "val", "valid", "validation", "eval")  # subfol
 NO_RULE = "its name fits no rule"
 NO_SCALAR = "no scalar in its event files"
 _STAMP = re.compile(rf"{events.MARK}\.(\d+)")
-_EPOCHS = re.compile(r"\bepochs=(\d+)")
+_EPOCHS = re.compile(r"\bepochs=(\d{1,9})\b")
+MOST_BYTES = 2**20  # of args.txt
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,11 @@ def _tag(one: events.EventFile, run: RunFolder) -> pd.Series[str]:
 def _planned(run: RunFolder) -> int | None:
     """How many epochs were to be trained, where args.txt (the official code's) says so."""
     for folder in (run.folder, run.folder.parent):
+        path = folder / "args.txt"
         with suppress(OSError):  # most logs have none
-            found = _EPOCHS.search((folder / "args.txt").read_text("utf-8", "replace"))
-            return int(found[1]) if found else None
+            if path.is_file() and path.stat().st_size <= MOST_BYTES:
+                found = _EPOCHS.search(path.read_text("utf-8", "replace"))
+                return int(found[1]) if found else None
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -48,19 +49,23 @@ def _table(path: Path) -> dict[str, int]:
 
 def _rows(path: Path) -> list[tuple[str, str]]:
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise OSError
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            rows = csv.DictReader(file)
+            whole = {"file", "class_id"} <= set(rows.fieldnames or ())
+            found = [(row["file"] or "", row["class_id"] or "") for row in rows if whole]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         wanted = "a CSV file in UTF-8"
         raise InputError("labels.csv", got=str(path), wanted=wanted) from error
-    if not rows or "file" not in rows[0] or "class_id" not in rows[0]:
+    if not found:
         raise InputError("labels.csv", got=str(path), wanted=f"a CSV file with the {COLUMNS}")
-    return [(row["file"] or "", row["class_id"] or "") for row in rows]
+    return found
 
 
 def _class_id(path: Path, name: str, text: str) -> int:
     digits = text.strip()
-    if not (digits.isascii() and digits.isdigit()) or int(digits[:10]) >= MAX_CLASSES:
+    if not re.fullmatch("0*[0-9]{1,6}", digits):  # below MAX_CLASSES
         wanted = f"a whole number from 0 to {MAX_CLASSES - 1}"
         raise InputError(f"class_id of {name} in {path}", got=text, wanted=wanted)
-    return int(digits)
+    return int(digits[-6:])

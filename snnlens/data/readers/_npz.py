@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlens.data.source import BROKEN_ARRAYS, Integers
+from snnlens.data import arrays
+from snnlens.data.readers._labels import MAX_CLASSES
+from snnlens.data.source import Integers
 from snnlens.errors import InputError
 
 Array = NDArray[Any]
@@ -50,9 +52,9 @@ def parts(path: Path) -> tuple[str, ...]:
     """
     check(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with arrays.opened(path, SAVE_AGAIN) as file:
             names = file.files
-    except BROKEN_ARRAYS as error:
+    except arrays.BROKEN as error:
         raise _broken(path) from error
     return tuple(part for part, pair in PARTS.items() if set(pair[:2]) <= set(names))
 
@@ -73,11 +75,14 @@ def read(path: Path, part: str | None = None) -> tuple[NDArray[np.uint8], Intege
     """
     check(path)
     pairs = PAIRS if part is None else (PARTS[part],)
-    arrays = _arrays(path, pairs)
-    x, y, which = _pair(path, list(arrays), pairs)
-    images = _images(arrays[x], f"{x} in {path}")
-    classes = len(np.atleast_1d(arrays["class_names"])) if "class_names" in arrays else CLASSES
-    labels = _labels(arrays[y], f"{y} in {path}", classes)
+    found = _arrays(path, pairs)
+    x, y, which = _pair(path, list(found), pairs)
+    images = _images(found[x], f"{x} in {path}")
+    classes = len(np.atleast_1d(found["class_names"])) if "class_names" in found else CLASSES
+    if classes > MAX_CLASSES:  # names of no bytes: a file may have a billion of them
+        wanted = f"at most {MAX_CLASSES}"
+        raise InputError(f"class_names in {path}", got=classes, wanted=wanted, do=SAVE_AGAIN)
+    labels = _labels(found[y], f"{y} in {path}", classes)
     if len(labels) != len(images):
         wanted = f"one per image ({len(images)})"
         raise InputError(f"labels {y} in {path}", got=len(labels), wanted=wanted, do=SAVE_AGAIN)
@@ -87,11 +92,11 @@ def read(path: Path, part: str | None = None) -> tuple[NDArray[np.uint8], Intege
 def _arrays(path: Path, pairs: tuple[Pair, ...]) -> dict[str, Array]:
     """Read the first pair of names that is there, and class_names."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with arrays.opened(path, SAVE_AGAIN) as file:
             x, y, _ = _pair(path, file.files, pairs)
             names = [name for name in (x, y, "class_names") if name in file.files]
             return {name: np.asarray(file[name]) for name in names}
-    except BROKEN_ARRAYS as error:
+    except arrays.BROKEN as error:
         raise _broken(path) from error
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from snnlens.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS: that starts a program
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # what Pillow's decoders raise on broken files
 BROKEN: tuple[type[Exception], ...] = (
@@ -51,7 +52,7 @@ def read(path: Path, size: int) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of metadata; broken pixels raise
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 return np.asarray(_cropped(_rgb(image), size))
     except BOMB as error:
         wanted = f"at most {Image.MAX_IMAGE_PIXELS} pixels"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -100,10 +101,13 @@ def _trials(path: Path, part: str | None) -> tuple[str, list[Path]]:
     part = part or there[0]
     trials = path / TRIALS[part]
     names = [line.strip() for line in _text(trials).splitlines() if line.strip()]
+    if odd := [name for name in names if PurePath(name).name != name]:
+        wanted = "the name of a file in this folder"
+        raise InputError(f"a line of {trials}", got=odd[0], wanted=wanted)
     files = [path / name for name in names]
     for file in files:
         for needed in (file, _table(file)):
-            if not needed.is_file():
+            if not os.path.isfile(needed):  # noqa: PTH113 - takes any text
                 wanted = "one that is there"
                 raise InputError(f"a file that {trials} needs", got=str(needed), wanted=wanted)
     if not files:

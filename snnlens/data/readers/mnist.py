@@ -12,6 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlens.data import arrays
 from snnlens.data.source import (
     Floats,
     Integers,
@@ -152,13 +153,21 @@ def _array(file: Path, axes: int) -> NDArray[np.uint8]:
     try:
         with _open(file) as stream:
             shape = _header(file, stream, axes)
-            data = stream.read()
+            data = _data(file, stream, math.prod(shape))
     except BROKEN as error:
         raise _unreadable(file, error) from error
     if len(data) != math.prod(shape):
         wanted = f"{math.prod(shape)}, as its header says {list(shape)}"
         raise InputError(f"bytes of {file}", got=len(data), wanted=wanted, do=GET_AGAIN)
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _data(file: Path, stream: IO[bytes], count: int) -> bytes:
+    """What comes behind the header; of a .gz no more than a byte too many."""
+    if file.suffix != ".gz":
+        return stream.read()
+    arrays.check_unpacked(file, count, GET_AGAIN)
+    return stream.read(count + 1)
 
 
 def _open(file: Path) -> IO[bytes]:

@@ -138,7 +138,7 @@ def test_labels_csv_with_a_file_twice(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "cat", "1000000", "9" * 5000, "²"])
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "cat", "1000000", "9" * 500, "²"])
 def test_labels_csv_with_a_bad_class_id(tmp_path: Path, text: str) -> None:
     assert refusal(labelled(tmp_path, f"file,class_id\na.png,{text}\nb.png,1\n")) == (
         f"class_id of a.png in {tmp_path / 'labels.csv'} must be a whole number "

@@ -70,7 +70,7 @@ def test_a_path_too_many(spec: str) -> None:
     assert refusal(spec) == f"data must be digits; got {spec!r}; digits takes no path"
 
 
-@pytest.mark.parametrize("path", ["/no/such/place", "~no-such-user/x", "a\0b", "x" * 5000])
+@pytest.mark.parametrize("path", ["/no/such/place", "~no-such-user/x", "a\0b", "x" * 300])
 def test_missing_path(path: str) -> None:
     assert refusal(f"cifar10:{path}") == (
         f"cifar10 path must be a file or folder that exists; got {path!r}; {CIFAR10}"

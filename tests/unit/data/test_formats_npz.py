@@ -76,7 +76,7 @@ def test_missing_arrays(tmp_path: Path) -> None:
         ({"y": [1, 2]}, "x, y, p and t in PATH must be of one length; got [3, 2, 3, 3]; SAVE"),
         ({"p": [1, -1, 1]}, "p in PATH must be from 0 to 1; got -1; SAVE"),
         ({"p": [1, 2, 1]}, "p in PATH must be from 0 to 1; got 2; SAVE"),
-        ({"x": [0, -7, 0]}, "x in PATH must be at least 0; got -7; SAVE"),
+        ({"x": [0, -7, 0]}, "x in PATH must be from 0 to 4095; got -7; SAVE"),
         (dict.fromkeys("xypt", np.zeros(0, int)),
          "the number of events in PATH must be at least 1; got 0"),
     ],
