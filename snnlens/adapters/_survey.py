@@ -66,11 +66,12 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
     >>> [s.name for s in survey(nn.Sequential(nn.Linear(3, 2), IF())).sites]
     ['1']
     """
-    inner, wrapped = _unwrapped(model)
+    *around, inner = unwrapping(model)
+    wrapped = [type(outer).__name__ for outer in around]
     adapters = [*more, *_installed()]
     claimed = dict(_claimed(inner, adapters))
     listing = getattr(inner, "sites", None)
-    if callable(listing):
+    if callable(listing) and not isinstance(listing, nn.Module):  # a layer may be called so
         sites = [_told(s, inner, claimed) for s in listing()]
         return Survey(inner, sites, claimed, wrapped, listed=True)
     if not claimed:
@@ -90,12 +91,12 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
     return Survey(inner, found, claimed, wrapped, facts=_block_facts(blocks))
 
 
-def _unwrapped(model: nn.Module) -> tuple[nn.Module, list[str]]:
-    wrapped = []
+def unwrapping(model: nn.Module) -> Iterator[nn.Module]:
+    """The model as given, then what lies inside of DDP or torch.compile; the last one is bare."""
+    yield model
     while type(model).__name__ in WRAPPERS:
-        wrapped.append(type(model).__name__)
-        model = getattr(model, WRAPPERS[wrapped[-1]])
-    return model, wrapped
+        model = getattr(model, WRAPPERS[type(model).__name__])
+        yield model
 
 
 def _installed() -> Iterator[Adapter]:

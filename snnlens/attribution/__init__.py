@@ -15,6 +15,7 @@ from snnlens.attribution.bridge import Bridge
 from snnlens.attribution.looks import said_memory
 from snnlens.attribution.maps import Maps
 from snnlens.attribution.methods._base import Method, Options, option_names
+from snnlens.attribution.methods._captum import installed
 from snnlens.attribution.refused import ELSEWHERE, REFUSED
 from snnlens.errors import InputError
 
@@ -177,10 +178,13 @@ class Asked:
     def _group(self, x: Tensor, target: Tensor, place: str) -> tuple[Tensor, ...]:
         """Values, what they lie over, scores, and scores of the baseline, of a few samples."""
         entering, spikes = self._entering(x, place)
-        with said_memory(len(entering)):  # a backward pass too
+        with installed(), said_memory(len(entering)):  # a backward pass too
             values = self.method.values(self.bridge, entering, target, self.options)
         with torch.no_grad():
             scores, nothing = (self.bridge(e) for e in (entering, self.options.nothing(entering)))
+        do = "`snnlens checkup` says where they begin (SNL301)"
+        _check_finite("the scores of the model", scores, do)
+        _check_finite(f"a map of {self.method.name}", values, do)
         return values.detach().contiguous(), x if spikes is None else spikes, scores, nothing
 
     def _entering(self, x: Tensor, place: str) -> tuple[Tensor, Tensor | None]:
@@ -219,6 +223,14 @@ def _check_input(x: Tensor) -> None:
         raise InputError("the input", got=str(x.dtype), wanted="of a floating dtype", do=do)
     if not len(x):
         raise InputError("samples", got=0, wanted="at least 1")
+    _check_finite("the input", x)
+
+
+def _check_finite(what: str, x: Tensor, do: str = "") -> None:
+    broken = x.numel() - int(torch.isfinite(x).sum())
+    if broken:
+        got = f"{broken} of {x.numel()} numbers that are NaN or infinite"
+        raise InputError(what, got=got, wanted="finite", do=do)
 
 
 def _check_target(target: Tensor, samples: int, classes: int) -> None:

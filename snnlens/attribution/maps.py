@@ -109,5 +109,8 @@ class Maps:
         tensors = {name: getattr(self, name).contiguous() for name in names}
         said = {"method": self.method, "place": self.place, "signed": str(self.signed)}
         path = Path(path)
-        atomic.write_file(path, import_module("safetensors.torch").save(tensors, said))
+        try:
+            atomic.write_file(path, import_module("safetensors.torch").save(tensors, said))
+        except OSError as error:
+            raise atomic.said(error, "the file of maps", path, "it") from error
         return path

@@ -11,6 +11,7 @@ from torch import Tensor
 from snnlens.attribution.bridge import Bridge
 from snnlens.attribution.faithfulness import BATCH, Scores
 from snnlens.attribution.methods._base import Method, Options
+from snnlens.attribution.methods._captum import installed
 from snnlens.attribution.units import nothing, over_input, own
 from snnlens.errors import InputError
 
@@ -66,7 +67,8 @@ def infidelity(
     >>> infidelity(Sum(), x, target, 4 * x).tolist()                      # it adds up: none
     [0.0, 0.0]
     """
-    from captum.metrics import infidelity as of
+    with installed():
+        from captum.metrics import infidelity as of
 
     _check(draws, internal_batch)
     maps, none = over_input(values, x.shape[1:]), nothing(x, baseline)
@@ -121,7 +123,8 @@ def sensitivity(
     ...     sensitivity(bridge, bridge.x, torch.tensor([0, 1]), method_named("ig")).shape
     torch.Size([2])
     """
-    from captum.metrics import sensitivity_max
+    with installed():
+        from captum.metrics import sensitivity_max
 
     options = options or Options()
     _check(draws, options.batch)

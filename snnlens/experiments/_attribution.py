@@ -18,6 +18,7 @@ from snnlens.experiments import _attribution_belief as belief
 from snnlens.experiments import _attribution_tables as tables
 from snnlens.experiments import _attribution_variants as variants
 from snnlens.experiments._attribution_bridge import bridged, targets
+from snnlens.experiments._blame import user_code
 from snnlens.experiments._networks import Progress, quiet
 from snnlens.experiments._subject import Subject, load, network_name, with_provenance
 from snnlens.recording import record
@@ -39,7 +40,9 @@ def run(params: Params, progress: Progress | None = None) -> Record:
     if params.threads is not None:
         torch.set_num_threads(params.threads)
     methods = [method_named(name) for name in dict.fromkeys(params.method)]
-    return Run(params, methods, load(params, params.samples), progress or quiet).record()
+    made = Run(params, methods, load(params, params.samples), progress or quiet)
+    with user_code("the model"):
+        return made.record()
 
 
 class Run:

@@ -45,11 +45,13 @@ class Batch:
         Raises InputError for y of another dtype or length, and for an input without elements.
         """
         inputs = (x,) if isinstance(x, Tensor) else tuple(x)
+        within = f" of {name}" if name else ""
         for key, value in _named(inputs, None):
             if not value.numel():
-                raise InputError(key, got=list(value.shape), wanted="a tensor with elements")
+                what = key + within
+                raise InputError(what, got=list(value.shape), wanted="a tensor with elements")
         if y is not None:
-            _check_targets(y, inputs)
+            _check_targets("y" + within, y, inputs)
         text = ": ".join(part for part in (name, described(inputs, y)) if part)
         return cls(inputs, y, text, _fingerprint(inputs, y), None if y is None else len(y))
 
@@ -192,15 +194,15 @@ def _inputs(tensors: Mapping[str, Tensor], source: str) -> list[Tensor]:
     return [tensors[name] for name in names]
 
 
-def _check_targets(y: Tensor, inputs: Sequence[Tensor]) -> None:
+def _check_targets(what: str, y: Tensor, inputs: Sequence[Tensor]) -> None:
     if y.dtype not in INTEGERS or not y.dim():
-        raise InputError("y", got=shape_of(y), wanted="integers [samples]")
+        raise InputError(what, got=shape_of(y), wanted="integers [samples]")
     first = inputs[0]
     # the batch is the first or second axis, or folded into the first with time
     fits = len(y) in first.shape[:2] or (len(y) > 0 and first.dim() and len(first) % len(y) == 0)
     if not fits:
         wanted = f"as long as x has samples: x is {list(first.shape)}"
-        raise InputError("y", got=len(y), wanted=wanted)
+        raise InputError(what, got=len(y), wanted=wanted)
 
 
 def _named(inputs: Sequence[Tensor], y: Tensor | None) -> Iterator[tuple[str, Tensor]]:

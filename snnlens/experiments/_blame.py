@@ -118,6 +118,8 @@ def _whose(frame: traceback.FrameSummary) -> str:
         return "model"
     if path.is_relative_to(OURS):
         return "ours"
+    if "captum" in path.parts:  # it runs the model for us
+        return "neutral"
     # site-packages lies inside the standard library's folder
     installed = "site-packages" in path.parts and not path.is_relative_to(NEUTRAL[0])
     is_neutral = any(path.is_relative_to(folder) for folder in NEUTRAL)

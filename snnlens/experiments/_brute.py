@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnlens.adapters._base import first_tensor
 from snnlens.adapters._survey import Survey
-from snnlens.recording.recorder import LAYERS, is_recomputing
+from snnlens.recording.hooks import is_recomputing
+from snnlens.recording.recorder import LAYERS
 from snnlens.sites import Site
 
 Floats = NDArray[np.float64]
@@ -47,7 +49,8 @@ def keeping(survey: Survey) -> Iterator[Kept]:
         handles.append(module.register_forward_hook(_keep_output(kept, survey, site)))
     for name, module in survey.model.named_modules():
         if isinstance(module, LAYERS["synapse"]) and not getattr(module, "transposed", False):
-            handles.append(module.register_forward_hook(_keep_input(kept, name)))
+            hook = _keep_input(kept, name)
+            handles.append(module.register_forward_hook(hook, with_kwargs=True))
     try:
         yield kept
     finally:
@@ -71,9 +74,10 @@ def _keep_output(kept: Kept, survey: Survey, site: Site) -> Callable[..., None]:
 
 
 def _keep_input(kept: Kept, name: str) -> Callable[..., None]:
-    def hook(_module: nn.Module, args: Any, _output: Any) -> None:
+    def hook(_module: nn.Module, args: Any, named: Any, _output: Any) -> None:
         if not is_recomputing():
-            kept.inputs.setdefault(name, []).append(args[0].detach().clone())
+            x = first_tensor((args, named))
+            kept.inputs.setdefault(name, []).append(x.detach().clone())
 
     return hook
 
@@ -121,7 +125,7 @@ def _of_spikes(steps: list[Floats]) -> dict[str, float]:
         "firing_rate.elements": float(sum(s.size for s in steps)),
         "firing_rate.nonzero": float(sum(np.count_nonzero(s) for s in steps)),
         "firing_rate.above_one": float(sum(np.count_nonzero(s > 1) for s in steps)),
-        "firing_rate.largest": float(max(s.max() for s in steps)),
+        "firing_rate.largest": float(np.max([s.max() for s in steps])),
         "silence.silent": float(np.count_nonzero(~ever)),
         "silence.saturated": float(np.count_nonzero(always)),
     }

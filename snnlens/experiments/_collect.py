@@ -165,6 +165,6 @@ def _provenance(
         "command": launched(command(question, params), first["facts"].get("processes", 1)),
         "parameters": params.model_dump(mode="json"),
         "device": getattr(params, "device", "cpu"),
-        "data": first["facts"]["data"],
+        "data": first["facts"].get("data"),
         "data_fingerprint": first["data_fingerprint"],
     }

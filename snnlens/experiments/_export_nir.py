@@ -88,7 +88,7 @@ def _trained_side(folder: Path) -> int | None:
         return None
     from snnlens.experiments.train import Params
 
-    return Params(**folders.description(folder)["parameters"]).pixels
+    return Params.kept(folder).pixels
 
 
 def _written(model: nn.Module | Graph, shape: Shape, *, soft_reset: bool) -> bytes:
@@ -123,4 +123,5 @@ def _name(source: str) -> str:
     """
     plain = Path(source.replace(".py:", ":")).name
     plain = re.sub(r"\.(pth|pt|safetensors|nir)$", "", plain)
-    return re.sub(r"[^\w.-]+", "-", plain).strip("-.")[:80] or "model"
+    plain = re.sub(r"[^\w.-]+", "-", plain).strip("-.")
+    return plain.encode()[:80].decode(errors="ignore") or "model"

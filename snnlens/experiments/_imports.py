@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import struct
 import sys
 import zipfile
 from collections.abc import Iterable
@@ -127,10 +128,11 @@ def is_pickle(path: Path) -> bool:
     is_safetensors = head[4:] == b"\0\0\0\0{"
     if head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5" and not is_safetensors:  # its protocol
         return True
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):  # no zip, or cut
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(".pkl") for name in archive.namelist())
 
 
 def near(name: str, names: Iterable[str]) -> str:

@@ -82,12 +82,13 @@ def _neuron_lines() -> list[str]:
             name, why = kernels.which(torch.zeros(1, 1, dtype=dtype, device=device), IF().rule)
             told.append(f"{device} {str(dtype).removeprefix('torch.')}: {name} ({why})")
     lines = [f"neurons      {told[0]}", *(f"             {line}" for line in told[1:])]
-    folder, why = compiler.cache_folder()
     try:
+        folder, why = compiler.cache_folder()
         made = f"kernels      compiled by {compiler.find()}, kept in {folder}"
+        made += f": {why}" if why else ""
     except compiler.NotCompiled as fault:
         made = f"kernels      none: {fault}"
-    return [*lines, made + (f": {why}" if why else "")]
+    return [*lines, made]
 
 
 def _commit(commit: str | None) -> str:

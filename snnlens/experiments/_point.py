@@ -37,6 +37,7 @@ from snnlens.training import folder as folders
 from snnlens.training import loop, points, sweep
 from snnlens.training.ranks import ALONE, Rank, joined
 
+MOST_THREADS = 1024  # OpenMP ends the process where the system gives it no more
 PROBES = ("firing_rate", "gradient_norm", "identity_error")
 
 
@@ -89,8 +90,10 @@ def _nothing_empty(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if not {p.name for p in folder.iterdir()} - {points.LOCK}:
-            (folder / points.LOCK).unlink(missing_ok=True)
+        told = {points.LOCK, folders.DESCRIPTION}
+        if {p.name for p in folder.iterdir()} <= told:
+            for name in told:
+                (folder / name).unlink(missing_ok=True)
             with suppress(OSError):  # those that hold something else stay
                 for empty in (folder, *folder.parents[:2]):
                     empty.rmdir()
@@ -127,14 +130,16 @@ def _threads(params: Params, folder: Path) -> int:
     if params.threads is not None:
         return params.threads
     if folders.is_training(folder):
-        return int(folders.description(folder)["facts"].get("threads", torch.get_num_threads()))
+        said = folders.description(folder)["facts"].get("threads")
+        if isinstance(said, int) and 1 <= said <= MOST_THREADS:
+            return said
     return torch.get_num_threads()
 
 
 def _check_same(folder: Path, said: dict[str, Any]) -> None:
     """Refuse to go on with other data, or on another number of processes, than it began with."""
     began = folders.description(folder)
-    one, other = (d["facts"]["processes"] for d in (began, said))
+    one, other = (d["facts"].get("processes") for d in (began, said))
     if one != other:
         raise InputError("the processes of this training", got=other, wanted=f"{one}, as it began",
                          do=f"torchrun --nproc-per-node {one}")  # fmt: skip
@@ -235,6 +240,7 @@ def _description(
 ) -> dict[str, Any]:
     """What train.json says."""
     listing: Callable[[], dict[str, Any]] = getattr(model, "facts", dict)
+    listing = dict if isinstance(listing, nn.Module) else listing  # a layer may be called so
     return {
         "name": params.name,
         "command": launched(command("train", params), rank.size),

@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnlens.recording.hooks import uncompiled
+from snnlens.recording.watch import unwatched
+
 SAME_SIZE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 Undo = contextlib.ExitStack
@@ -32,7 +35,8 @@ def preserved(model: nn.Module) -> Iterator[nn.Module]:
 
     Inside the block `.grad` is None, and a state that hangs on the graph of an earlier pass is
     replaced by a detached copy, so that neither is written to. The price is one copy of the
-    weights and states. Not kept: attributes of objects that are no modules, and what the model's
+    weights and states. What torch.compile has compiled runs as it was written, and no watch counts
+    the passes. Not kept: attributes of objects that are no modules, and what the model's
     code changes elsewhere (files, globals, an optimizer).
 
     >>> model = nn.BatchNorm1d(2)
@@ -43,6 +47,8 @@ def preserved(model: nn.Module) -> Iterator[nn.Module]:
     (True, 0, None, False)
     """
     with contextlib.ExitStack() as undo:  # runs backwards, each step whatever the others do
+        undo.enter_context(unwatched(model))
+        undo.enter_context(uncompiled())
         _keep_random(undo)
         _keep(model, undo)
         yield model

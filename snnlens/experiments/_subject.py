@@ -17,6 +17,7 @@ from snnlens.experiments import _batch
 from snnlens.experiments._batch import Batch
 from snnlens.experiments._loss import LossFunction, load_loss, loss_of
 from snnlens.experiments._model import load_class, load_model, user_code
+from snnlens.experiments._networks import usable_device
 from snnlens.experiments._params import ModelParams, SubjectParams, command
 from snnlens.experiments._preserve import preserved
 from snnlens.experiments._trained_model import load_trained
@@ -58,6 +59,7 @@ class Subject:
         if self.time_axis not in (None, 0, 1):
             raise InputError("time_axis", got=self.time_axis, wanted="0 or 1")
         _batch.one_device(self.model, self.batch)
+        _check_whole(self.model)
         object.__setattr__(self, "survey", survey(self.model, self.adapters))
 
     def run(self) -> Tensor:
@@ -154,8 +156,8 @@ class Subject:
 
 def load(params: ModelParams, samples: int, loss: str | None = None) -> Subject:
     """The subject that the options describe, with so many samples of `--data`, on its device."""
-    classes = None
-    batch = None
+    classes, batch = None, None
+    device = usable_device(params.device)
     if params.input is not None or params.data is not None or usual_size(params.model):
         batch = _batch.load_batch(
             params.input, params.data, samples=samples, seed=params.seed,
@@ -172,8 +174,8 @@ def load(params: ModelParams, samples: int, loss: str | None = None) -> Subject:
             do="--input batch.safetensors, or --data digits, cifar10:PATH, nmnist:PATH",
         )  # fmt: skip
     return Subject(
-        model.to(params.device),
-        _per_step(batch, params).to(params.device),
+        model.to(device),
+        _per_step(batch, params).to(device),
         adapters=_own_classes(params.spiking),
         loss=None if loss is None else load_loss(loss),
         loss_name=loss or "the loss",
@@ -212,6 +214,16 @@ def size(recorder: Recorder) -> tuple[int | None, int | None]:
     shapes = [recorder.shape(s.name) for s in recorder.survey.neurons()]
     seen = [s for s in shapes if s is not None and len(s) > 1]
     return (max(s[0] for s in seen), seen[0][1]) if seen else (None, None)
+
+
+def _check_whole(model: nn.Module) -> None:
+    """Parameters that fully_shard has cut keep a state of their own, which nobody can put back."""
+    cut = next((n for n, p in model.named_parameters() if type(p).__name__ == "DTensor"), None)
+    if cut is not None:
+        raise InputError(
+            "the model", got=f"sharded over processes ({cut} is a DTensor)", wanted="whole",
+            do="try it before fully_shard; snnlens.record and snnlens.watch take a sharded one",
+        )  # fmt: skip
 
 
 def few_of(subject: Subject) -> Subject:

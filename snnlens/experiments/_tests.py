@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,7 +38,7 @@ def repeat(subject: Subject) -> Found:
             third = _kept(subject, subject.run)
     if not any(bool(x.any()) for x in first.values()):
         return not_applicable("no layer fired in evaluation mode: equal calls prove nothing then")
-    apart, again = (max(_distances(x, first).values()) for x in (second, third))
+    apart, again = (_largest(_distances(x, first))[0] for x in (second, third))
     return {"difference": apart, "after_reset": again, "samples": subject.size()}
 
 
@@ -72,11 +73,12 @@ def _norms(model: nn.Module) -> list[Any]:
 def modes(trained: Tensor, evaluated: Tensor, records: tuple[Record, Record]) -> Found:
     """Training mode against evaluation mode: outputs, and firing rates per spiking layer.
 
-    difference = ||train - eval|| / ||eval|| of the outputs; null where the latter is 0.
+    difference = ||train - eval|| / ||eval|| of the outputs; null where the latter is 0, NaN where
+    an output is not finite.
     """
     norm = float(evaluated.double().norm())
     apart = float((trained.double() - evaluated.double()).norm())
-    return {"difference": apart / norm if norm > 0 else None, "rates": _both_rates(*records)}
+    return {"difference": None if norm == 0 else apart / norm, "rates": _both_rates(*records)}
 
 
 def time(subject: Subject, entering: Axes, leaving: Axes) -> Found:
@@ -218,8 +220,13 @@ def _keep_spikes(subject: Subject, kept: dict[str, list[Tensor]]) -> Iterator[An
 
 def _changed(x: Tensor, axes: Axes, axis: int, at: int) -> Tensor:
     """x mirrored in its range at one index of an axis; a constant is raised by 1."""
+    if x.is_complex():  # its two parts have one range
+        return torch.view_as_complex(_changed(torch.view_as_real(x), axes, axis, at))
     changed = x.clone()
     part = x[axes.at(x, axis, at)]
+    if x.dtype == torch.bool:
+        changed[axes.at(x, axis, at)] = ~part
+        return changed
     mirrored = x.max() + x.min() - part
     changed[axes.at(x, axis, at)] = torch.where(mirrored == part, part + 1, mirrored)
     return changed
@@ -235,8 +242,14 @@ def _distances(a: dict[str, Tensor], b: dict[str, Tensor]) -> dict[str, float]:
 
 def _worst(moved: dict[str, float], what: str) -> Found:
     """The first of the largest, in the order of computation."""
-    name = max(moved, key=lambda n: moved[n])
-    return {what: moved[name], "site": name}
+    largest, name = _largest(moved)
+    return {what: largest, "site": name}
+
+
+def _largest(moved: dict[str, float]) -> tuple[float, str]:
+    """The first of the largest numbers, and its name; NaN is larger than any."""
+    name = max(moved, key=lambda n: (math.isnan(moved[n]), moved[n]))
+    return moved[name], name
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

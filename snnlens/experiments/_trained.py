@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from snnlens.data.readers._labels import MAX_CLASSES
 from snnlens.errors import InputError
 from snnlens.experiments._point import build
 from snnlens.experiments.train import Params
@@ -24,18 +25,32 @@ def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     folder = Path(folder)
     said = folders.description(folder)
-    params = Params(**said["parameters"])
+    params = Params.kept(folder)
     kept = checkpoint.load(folder)
     if kept is None:
         raise InputError(
             str(folder), got="no whole epoch yet", wanted="a training with one",
             do="let it go on: `snnlens train ... --resume`",
         )  # fmt: skip
-    model = build(params, said["facts"]["classes"])
-    model.load_state_dict(kept.weights)
+    model = build(params, _classes(folder, said["facts"].get("classes")))
+    try:
+        model.load_state_dict(kept.weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"the weights in {kept.folder}", got="others", wanted=f"those of {params.model}",
+            do="the file was changed, or the model was",
+        ) from error  # fmt: skip
     facts = {
         "checkpoint": folder.resolve().name,
         "epoch": kept.epoch,
         "options": {"data": params.data, "image_size": params.pixels},
     }
     return model, facts
+
+
+def _classes(folder: Path, said: Any) -> int:
+    """As many as data can have: each one more makes the last layer larger."""
+    if not (isinstance(said, int) and 1 <= said <= MAX_CLASSES):
+        raise InputError(f"classes in {folder / folders.DESCRIPTION}", got=said,
+                         wanted=f"from 1 to {MAX_CLASSES}")  # fmt: skip
+    return said

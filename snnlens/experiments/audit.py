@@ -86,28 +86,34 @@ def examine(
 def _side_by_side(record: Record, brute: pd.DataFrame) -> pd.DataFrame:
     """The streamed number beside each brute-force one, and whether they are equal.
 
-    Where an audited probe said nothing there is no number, and that is not equal.
+    Where an audited probe said nothing there is no number, and that is not equal; NaN equals NaN.
     """
+    import pandas as pd
+
     audited = brute["quantity"].str.partition(".")[0].isin(list(record.tables))
     table = brute[audited]
     pairs = zip(table["site"], table["quantity"], strict=True)
-    table = table.assign(streamed=[_streamed(record, site, of) for site, of in pairs])
-    apart = (table["streamed"] - table["brute"]).abs()
-    return table.assign(equal=apart <= table["tolerance"] * table["brute"].abs())[
+    found = [_streamed(record, site, of) for site, of in pairs]
+    given = pd.Series([math.nan if n is None else n for n in found], table.index, float)
+    wanted, said = table["brute"], pd.Series([n is not None for n in found], table.index, bool)
+    near = (given - wanted).abs() <= table["tolerance"] * wanted.abs()
+    alike = (given == wanted) | (given.isna() & wanted.isna())  # there is no distance from infinity
+    return table.assign(streamed=given, equal=said & (near | alike))[
         ["site", "quantity", "streamed", "brute", "tolerance", "equal"]
     ].reset_index(drop=True)
 
 
-def _streamed(record: Record, site: str, quantity: str) -> float:
+def _streamed(record: Record, site: str, quantity: str) -> float | None:
     """The recorder's number: a column summed over its rows, or a count of bits; or none."""
     probe, _, column = quantity.partition(".")
     table = record.tables[probe]
     rows = table[table["site"] == site]
     if not len(rows):
-        return math.nan
+        return None
     if probe == "silence":
         return _bits(record, site, rows, column)
-    return float(rows[column].max() if column == "largest" else rows[column].sum())
+    numbers = rows[column].to_numpy()  # pandas would leave NaN out
+    return float(numbers.max() if column == "largest" else numbers.sum())
 
 
 def _bits(record: Record, site: str, rows: pd.DataFrame, column: str) -> float:
@@ -147,5 +153,5 @@ def _shared(survey: Survey) -> list[dict[str, str]]:
 TREATED = {
     "DistributedDataParallel": "each rank records its own samples; join the records",
     "FullyShardedDataParallel": "not guessed: parameters are sharded, their gradients are not read",
-    "OptimizedModule": "the module inside is recorded; compiled code does not run its hooks",
+    "OptimizedModule": "the module inside is recorded, and runs as it was written",
 }

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from snnlens.data import specs
 from snnlens.errors import InputError, Interrupted
@@ -22,6 +22,7 @@ PANEL = "Your model"
 # What changes no number of a training: where it lies, what runs it, how much it keeps in memory.
 WITHOUT_EFFECT = {"points", "resume", "device", "threads", "checkpointing"}
 DIGITS = 8  # of the digest in a folder's name
+MOST_NAME = 150  # bytes; a folder may have 255
 
 
 class Params(TrainingParams):
@@ -52,6 +53,19 @@ class Params(TrainingParams):
             raise InputError("train_steps", got=self.train_steps,
                              wanted=f"left out: {self.data} has no frames")  # fmt: skip
         return self
+
+    @classmethod
+    def kept(cls, folder: Path) -> Params:
+        """The parameters that a training folder was made with."""
+        from snnlens.training import folder as folders
+
+        try:
+            return cls(**folders.description(folder)["parameters"])
+        except ValidationError as error:
+            raise InputError(
+                f"the parameters in {folder / folders.DESCRIPTION}", wanted="as they were written",
+                got=error.errors()[0]["msg"], do="the file was changed",
+            ) from error  # fmt: skip
 
     @property
     def built_in(self) -> bool:
@@ -131,4 +145,5 @@ def _short(model: str) -> str:
         size = "wide-7b-net" if found[2] else "7b-net"
         return "-".join(part for part in (size, found[1], connect) if part)
     plain = model.rpartition("/")[2].replace(".py:", ":")
-    return "".join(c if c.isalnum() else "-" for c in plain).strip("-").lower()
+    plain = "".join(c if c.isalnum() else "-" for c in plain).strip("-").lower()
+    return plain.encode()[:MOST_NAME].decode(errors="ignore")

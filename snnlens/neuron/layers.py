@@ -61,7 +61,8 @@ class Neuron(nn.Module, ABC):
         """Spikes [T, ...] (zeros and ones in the dtype of x) from input currents x [T, ...]."""
         _check_input(x)
         v = self._first_membrane(x)
-        wanted, bins = self._wanted() if self._counting else (frozenset(), None)
+        watched = (self._counting or self._listeners) and not kernels.is_traced()
+        wanted, bins = self._wanted() if watched and self._counting else (frozenset(), None)
         spikes, last, seen = kernels.multi_step(
             x, v, self.rule, self.rate, last=self.keep_state, wanted=wanted, bins=bins
         )
@@ -70,7 +71,7 @@ class Neuron(nn.Module, ABC):
         if seen is not None:
             for _, _, listener in tuple(self._counting):
                 listener(seen)
-        if self._listeners:
+        if self._listeners and watched:
             self._show(x.detach(), v)
         return spikes
 
@@ -212,6 +213,11 @@ class Neuron(nn.Module, ABC):
         copied.train(self.training)
         memo[id(self)] = copied
         return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Who listens is no part of a copy or a pickle."""
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {**state, "_listeners": [], "_counting": []}
 
     def _wanted(self) -> tuple[frozenset[str], Bins | None]:
         names = frozenset().union(*(names for names, _, _ in self._counting))

@@ -40,6 +40,7 @@ from snnlens.neuron.kernels import parallel as kernel
 
 ROUNDINGS = 16  # machine epsilons within which a quotient is a tie
 PART = 16  # steps that are added one after the other
+MOST_STEPS = 2**24  # a count is a float32, which holds every whole number up to here
 EPSILON = torch.finfo(torch.float32).eps  # of what the kernel runs
 
 
@@ -267,6 +268,8 @@ def _remaining(time_steps: int, like: Tensor) -> Tensor:
 def _check_steps(time_steps: int) -> None:
     if time_steps < 1:
         raise InputError("time_steps", got=time_steps, wanted="at least 1")
+    if time_steps > MOST_STEPS:
+        raise InputError("time_steps", got=time_steps, wanted=f"at most {MOST_STEPS}")
 
 
 def _check_floating(what: str, x: Tensor) -> None:
@@ -279,6 +282,7 @@ def _check_input(x: Tensor) -> None:
     if x.dim() == 0 or len(x) == 0:
         wanted = "[T, ...] with T of at least 1"
         raise InputError("the input of a neuron", got=tuple(x.shape), wanted=wanted)
+    _check_steps(len(x))
 
 
 def _is_differentiated(x: Tensor, threshold: Tensor | float) -> bool:

@@ -59,6 +59,10 @@ class Statistics:
     gradients: dict[str, Tensor] = field(default_factory=dict)
     when_backward: list[Callable[[Tensor, Statistics], None]] = field(default_factory=list)
 
+    def inside(self) -> Statistics:
+        """Without what a hook on the layer may change: its spikes, and their gradient."""
+        return Statistics({name: x for name, x in self.forward.items() if name != "spikes"})
+
     def hear(self, grad: Tensor, gradients: dict[str, Tensor]) -> None:
         """Take what the backward pass gave and tell those who wait for it."""
         self.gradients = gradients

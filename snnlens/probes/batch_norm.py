@@ -9,6 +9,7 @@ from torch import Tensor
 
 from snnlens.recording.probe import Probe, Sums
 from snnlens.recording.record import Column, Quantity
+from snnlens.recording.reduce import chunk
 from snnlens.sites import Site
 
 CHUNK = 1 << 17  # elements: 1 MB of float64
@@ -58,6 +59,6 @@ class BatchNorm(Probe):
 
 def _variance(x: Tensor) -> Tensor:
     """The variance 1/n of each row of x [C, ...], in float64, a few rows at a time."""
-    rows = max(1, CHUNK // max(1, x[0].numel()))
+    rows = max(1, chunk(x, CHUNK) // max(1, x[0].numel()))
     parts = [part.to(torch.float64).flatten(1).var(1, correction=0) for part in x.split(rows)]
     return torch.cat(parts)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnlens.recording.probe import NEURONS, Probe, Sums
 from snnlens.recording.record import Column, Quantity
+from snnlens.recording.reduce import chunk
 from snnlens.sites import Role, Site
 
 READS: frozenset[Role] = NEURONS | {"block_input", "block_output"}
@@ -47,8 +48,9 @@ class GradientHistogram(Probe):
     def gradient(self, site: Site, grad: Tensor, x: Tensor | None) -> Sums:
         """Each element to its row."""
         counts = torch.zeros(ROWS, dtype=torch.int64, device=grad.device)
-        ones = torch.ones(min(CHUNK, grad.numel()), dtype=torch.int64, device=grad.device)
-        for part in grad.reshape(-1).split(CHUNK):
+        size = chunk(grad, CHUNK)
+        ones = torch.ones(min(size, grad.numel()), dtype=torch.int64, device=grad.device)
+        for part in grad.reshape(-1).split(size):
             counts.scatter_add_(0, rows(part), ones[: len(part)])
         return {
             "gradients": counts,

@@ -57,7 +57,16 @@ class SpikeTrains(Probe):
             "intervals": (counts - 1).clamp(min=0), "trains": torch.ones_like(counts),
             "spikes": counts, "spikes_squared": counts * counts,
         }  # fmt: skip
-        return {name: x.sum(dtype=torch.float64).to(torch.int64) for name, x in per_train.items()}
+        return summed(per_train)
+
+
+def summed(per_train: Sums) -> Sums:
+    """Whole numbers added up as int64: a float64 leaves ones out from 2^53 on.
+
+    >>> summed({"spikes": torch.tensor([2.0**53, 1.0], dtype=torch.float64)})["spikes"].item()
+    9007199254740993
+    """
+    return {name: x.to(torch.int64).sum() for name, x in per_train.items()}
 
 
 def _per_train(spikes: Tensor) -> Sums:

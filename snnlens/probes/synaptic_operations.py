@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from snnlens.recording.probe import Probe, Sums
 from snnlens.recording.record import Column, Quantity
-from snnlens.recording.reduce import step_sums
+from snnlens.recording.reduce import chunk, step_sums
 from snnlens.sites import Site
 
 CHUNK = 1 << 14  # elements: what is made of them stays in a core's cache
@@ -181,15 +181,20 @@ def _by_position(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     counts = torch.zeros(3, x.shape[1], dtype=torch.int64, device=x.device)
     whole = torch.zeros(x.shape[1], dtype=torch.int64, device=x.device)
-    for part in x.split(max(1, CHUNK // x.shape[1])):
+    for part in x.split(max(1, chunk(x, CHUNK) // x.shape[1])):
         wide = part if part.dtype in {torch.float32, torch.float64} else part.float()
         # Spikes are counted at once; on another device the question would wait for the answer.
-        if wide.is_cpu and torch.equal(wide * wide, wide):
+        if wide.is_cpu and _are_ones(wide):
             counts += wide.sum(0).to(torch.int64)
             whole += len(wide)
         else:
             whole += _add(counts, wide)
     return counts, x.numel() - whole.sum()
+
+
+def _are_ones(x: Tensor) -> bool:
+    """Whether there is nothing but zeros and ones; infinity is its own square, too."""
+    return torch.equal(x * x, x) and bool(torch.isfinite(x.sum(0)).all())
 
 
 def _add(counts: Tensor, x: Tensor) -> Tensor:

@@ -20,8 +20,11 @@ from snnlens.recording.record import KEYS, Merge, Record, Schema
 from snnlens.recording.store import plain
 
 COUNTED = {"per rank": "ranks", "over all ranks": "ranks", "per batch": "merged_batches"}
-ADDED = ("forward_calls", "gradient_calls", "replayed", "replay_mismatches")  # facts of a site
+ADDED = (  # facts of a site
+    "forward_calls", "gradient_calls", "samples", "replayed", "replay_mismatches",
+)  # fmt: skip
 SUMMED = ("forward_passes", "samples")  # facts of a network
+SOME = ("non_finite_inputs", "elsewhere")  # the same, of those that have one
 RULES: dict[Merge, np.ufunc] = {
     "sum": np.add, "max": np.maximum, "min": np.minimum, "or": np.bitwise_or,
 }  # fmt: skip
@@ -215,6 +218,9 @@ def _together(parts: Sequence[Mapping[str, Any]], samples: Sequence[float]) -> d
     for fact in SUMMED:
         if all(isinstance(p.get(fact), int) for p in parts):
             made[fact] = sum(p[fact] for p in parts)
+    for fact in SOME:
+        if any(fact in p for p in parts):
+            made[fact] = sum(p.get(fact, 0) for p in parts)
     if all(isinstance(p.get("binary"), bool) for p in parts):
         made["binary"] = all(p["binary"] for p in parts)
     if all(isinstance(p.get("loss"), int | float) for p in parts):
@@ -225,8 +231,10 @@ def _together(parts: Sequence[Mapping[str, Any]], samples: Sequence[float]) -> d
 
 
 def _samples(network: str, record: Record) -> float:
-    """How many samples were seen: batch x calls of the site that saw most."""
+    """How many samples were seen by the site that saw most; of an older record batch x calls."""
     sites = record.sites
+    if "samples" in sites and sites["samples"].notna().any():
+        return float(sites.loc[sites["network"] == network, "samples"].max())
     if not {"batch", "forward_calls"} <= set(sites):
         return 0.0
     own = sites[(sites["network"] == network) & sites["batch"].notna()]

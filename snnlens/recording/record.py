@@ -22,8 +22,8 @@ FACTS = ["neurons", "positions", "threshold", "time_steps", "batch"]  # of a sit
 SITE_COLUMNS = {  # of a Record's sites, by dtype
     "str": ("network", "site", "module", "reads", "role", "signal", "block_kind"),
     "int64": ("order", "forward_calls", "gradient_calls"),
-    "Int64": ("block", "stage", "area", "time_steps", "batch", "neurons", "positions", "replayed",
-              "replay_mismatches"),
+    "Int64": ("block", "stage", "area", "time_steps", "batch", "neurons", "positions", "samples",
+              "replayed", "replay_mismatches"),
     "float64": ("threshold", "leak", "gain", "slope", "support"),
 }  # fmt: skip
 UNBOUNDED = {"low": -math.inf, "high": math.inf}
@@ -163,11 +163,10 @@ class Record:
     def _facts(self) -> dict[Any, dict[str, Any]]:
         """What is known of each site, by network and name."""
         known = [c for c in FACTS if c in self.sites]
-        rows = self.sites[known].to_dict("records")
-        keys = zip(self.sites["network"], self.sites["site"], strict=True)
+        rows = self.sites[[*KEYS, *known]].to_dict("records")
         return {
-            key: {str(fact): value for fact, value in row.items() if not pd.isna(value)}
-            for key, row in zip(keys, rows, strict=True)
+            (row["network"], row["site"]): {f: row[f] for f in known if not pd.isna(row[f])}
+            for row in rows
         }
 
 
@@ -211,6 +210,8 @@ def _whole(spec: Quantity, rows: pd.DataFrame, facts: dict[str, Any]) -> float:
     given = UNBOUNDED | facts | spec.given
     if "bins" in given:
         lowest, width, count = given["bins"]
+        if len(rows) != count + 2:  # a histogram of other bins; edges of that many would not fit
+            return math.nan
         given["edges"] = lowest + width * np.arange(count + 1)
     try:
         return measure(spec.measure, *(rows[c].to_numpy() for c in spec.of), **given)

@@ -7,8 +7,9 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor
+from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor, tensors
 from snnlens.adapters._survey import Survey, survey
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Step
@@ -26,6 +27,7 @@ from snnlens.neuron.statistics import BACKWARD, FORWARD, Statistics
 from snnlens.provenance import provenance
 from snnlens.recording.clock import Clock
 from snnlens.recording.foreign import Call
+from snnlens.recording.hooks import Handle, Hooks, is_changed_by_others, uncompiled
 from snnlens.recording.ledger import Ledger
 from snnlens.recording.probe import Probe, Train
 from snnlens.recording.reading import Heard, Reading, Seen
@@ -34,7 +36,6 @@ from snnlens.recording.reduce import step_squares
 from snnlens.recording.trains import Trains
 from snnlens.sites import Role, Site
 
-Handle = Any  # a torch RemovableHandle; its own type is not public
 TIME_FIRST = Layout("time first")
 LAYERS: dict[Role, tuple[type[nn.Module], ...]] = {
     "synapse": (nn.modules.conv._ConvNd, nn.Linear),
@@ -47,7 +48,10 @@ class Recorder:
 
     Observing changes nothing: outputs, gradients, random state and module state keep their bits.
     Forward hooks read the sites and `Tensor.register_hook` their gradients; sums stay on the
-    device until the record is asked for. Memory is O(sites x T) numbers.
+    device until the record is asked for. Memory is O(sites x T) numbers. What a site gives is what
+    passes on, after the hooks of others; a compiled model runs as it was written while it is
+    recorded. Passes that threads make at the same time are not mixed: one is recorded, the fact
+    `elsewhere` counts the others.
 
     Args:
         model: a module that lists `sites()`, or holds spiking layers that an adapter knows.
@@ -80,6 +84,7 @@ class Recorder:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._axis = TIME_FIRST  # how the spiking layers seen last lie: blocks lie alike
         self._forward_calls: Counter[str] = Counter()
+        self._samples: Counter[str] = Counter()  # batches may differ in size
         self._gradient_calls: Counter[str] = Counter()
         self._replayed: dict[str, tuple[Tensor, int]] = {}
         self._last: Seen | None = None
@@ -87,6 +92,13 @@ class Recorder:
         self._counted: dict[str, Statistics] = {}  # of the call that a neuron is in
         self._starts: dict[str, Tensor | None] = {}  # the membrane that a call began with
         self._stack = ExitStack()
+        self._hooks = Hooks()
+        self._attached: dict[str, nn.Module] = {}  # by path; a model may replace its parts
+        self._replaced: set[str] = set()
+        self._graded: set[str] = set()  # sites whose output a hook of others may have changed
+        self._broken: list[str] = []  # weights, buffers, numbers of a neuron that are not finite
+        self._asked: set[str] = set()  # sites whose gradient somebody asks for
+        self._non_finite: Tensor | int = 0  # numbers in the inputs of the model
         self._closed = False
         self._tensor_hooks: list[Handle] = []
         self._facts: dict[str, Any] = {}
@@ -95,20 +107,27 @@ class Recorder:
         self._begin()
         return self
 
-    def open(self) -> None:
-        """Attach within a call of the model: the pass that is under way is the first one."""
+    def open(self, args: Args = (), named: Named | None = None, *, within: bool = True) -> None:
+        """Attach; `within` a call of the model the pass that is under way is the first one."""
         self._begin()
-        self._model_called(self.model, ())
+        if within and self._hooks.begin():
+            self._model_called(self.model, args, named or {})
 
     def leave(self) -> None:
         """Take the hooks off the modules; gradients of what was seen are still heard."""
-        self._stack.close()
+        try:
+            self._look_back()
+        finally:
+            self._stack.close()
 
     def close(self) -> None:
         """Leave nothing behind."""
         self._detach()
 
     def _begin(self) -> None:
+        if self._hooks:
+            raise InputError("a recorder", got="one that is open", wanted="entered once at a time",
+                             do="make a second one: snnlens.record(model)")  # fmt: skip
         self._closed = False
         try:
             self._attach()
@@ -138,6 +157,7 @@ class Recorder:
             raise NothingToRecord(
                 "the recorder must see a forward pass; got none; call the model inside `with`"
             )
+        self._look_back()
         self.ledger.settle()
         self._trains.flush()
         tables = {p.name: self.ledger.table(self.network, p, self.sites) for p in self.probes}
@@ -160,9 +180,13 @@ class Recorder:
     # --- attaching -----------------------------------------------------------------------------
 
     def _attach(self) -> None:
-        self._hold(self.model.register_forward_pre_hook(self._model_called))
+        self._stack.enter_context(uncompiled())
+        self._stack.callback(self._hooks.remove)
+        self._attached.clear()
+        self._hooks.passes(self.model, self._model_called)
         for site in self.sites:
             reading = Reading.of(site, self.probes)
+            self._asked |= {site.name} if reading.gradient or reading.paths else set()
             if site.role == "parameter":
                 weight = self.model.get_parameter(site.name)
                 kept = [weight.detach()] if reading.keeps_value else []
@@ -172,18 +196,17 @@ class Recorder:
 
     def _attach_to(self, module: nn.Module, reading: Reading) -> None:
         site, adapter = reading.site, self.survey.adapters.get(reading.site.module)
+        self._attached[site.module] = module
+        add = partial(self._hooks.add, site.name, module)
         if site.role in LAYERS:
-            self._hold(module.register_forward_hook(self._layer_hook(reading), with_kwargs=True))
+            add(self._layer_hook(reading))
         elif site.reads == "input":
-            hook = self._input_hook(reading)
-            self._hold(module.register_forward_pre_hook(hook, with_kwargs=True))
+            add(self._input_hook(reading), before=True)
         elif adapter is None or (isinstance(module, Neuron) and not _asks_more(module, reading)):
-            self._hold(module.register_forward_hook(self._output_hook(reading), with_kwargs=True))
+            add(self._output_hook(reading))
         else:
-            before = partial(self._before_call, reading, adapter)
-            after = partial(self._after_call, reading, adapter)
-            self._hold(module.register_forward_pre_hook(before, with_kwargs=True))
-            self._hold(module.register_forward_hook(after, with_kwargs=True))
+            add(partial(self._before_call, reading, adapter), before=True)
+            add(partial(self._after_call, reading, adapter))
         if isinstance(module, Neuron):
             self._tap(module, reading)
             self._count(module, reading)
@@ -198,7 +221,7 @@ class Recorder:
 
     def _tap(self, module: Neuron, reading: Reading) -> None:
         def listen(step: Step) -> None:
-            for probe in reading.step if not is_recomputing() else ():
+            for probe in reading.step if self._hooks.looks() else ():
                 self.ledger.add(probe, reading.site, probe.step(reading.site, step), at=step.t)
 
         if reading.step:
@@ -208,17 +231,25 @@ class Recorder:
         """Have the kernel sum what the probes of this neuron's output ask for."""
 
         def listen(seen: Statistics) -> None:
-            self._counted[reading.site.name] = seen
+            if self._hooks.looks():
+                self._counted[reading.site.name] = seen
 
         if reading.statistics and reading.site.reads == "output":
             asked = module.statistics(reading.statistics, listen, reading.bins)
             self._stack.enter_context(asked)
 
-    def _hold(self, handle: Handle) -> None:
-        self._stack.callback(handle.remove)
+    def _look_back(self) -> None:
+        """Modules that have gone from their place while they were watched, weights that broke."""
+        if self._hooks:
+            now = dict(self.model.named_modules(remove_duplicate=False))
+            self._replaced |= {n for n, m in self._attached.items() if now.get(n) is not m}
+            held = chain(self.model.named_parameters(), self.model.named_buffers())
+            self._broken = [name for name, x in held if int(non_finite(x))]
+            self._broken += [f"{n}.{key}" for n, m in self._attached.items() if n in self.survey.adapters
+                             for key, x in vars(m).items() if isinstance(x, float) and math.isnan(x)]  # fmt: skip
 
     def _detach(self) -> None:
-        self._stack.close()
+        self.leave()
         self._closed = True
         for handle in self._tensor_hooks:
             handle.remove()
@@ -228,9 +259,12 @@ class Recorder:
 
     # --- observing -----------------------------------------------------------------------------
 
-    def _model_called(self, module: nn.Module, args: Any) -> None:
-        if module is not self.model or is_recomputing():  # a deep copy keeps its original's hooks
-            return
+    def _model_called(self, _module: nn.Module, args: Args, named: Named) -> None:
+        given = list(tensors((args, named)))
+        _refuse(given)
+        for x in given:
+            self._non_finite = self._non_finite + non_finite(x)
+        self._hooks.go_last()
         self._clock.new_pass()
         self._last = None
         alive = [h for h in self._tensor_hooks if h.hooks_dict_ref() is not None]
@@ -238,9 +272,8 @@ class Recorder:
 
     def _input_hook(self, reading: Reading) -> Callable[..., None]:
         def hook(_module: nn.Module, args: Args, named: Named) -> None:
-            if not is_recomputing():
-                at = self._clock.tick(reading.site.name, self._axis)
-                self._observe(reading, first_tensor((args, named)), self._axis, at)
+            at = self._clock.tick(reading.site.name, self._axis)
+            self._observe(reading, first_tensor((args, named)), self._axis, at)
 
         return hook
 
@@ -250,12 +283,10 @@ class Recorder:
         own = site.role == "neuron" or self.survey.listed
 
         def hook(module: nn.Module, args: Args, named: Named, output: Any) -> None:
-            if is_recomputing():
-                return
             layout = TIME_FIRST if own else self._axis
             at = self._clock.tick(site.name, layout)
             out = first_tensor(output)
-            self._observe(reading, out, layout, at)
+            self._observe(self._as_it_is(reading, module), out, layout, at)
             with torch.no_grad():
                 for probe in reading.around:
                     given = first_tensor((args, named))
@@ -268,8 +299,6 @@ class Recorder:
         site = reading.site
 
         def hook(module: nn.Module, args: Args, named: Named, output: Tensor) -> None:
-            if is_recomputing():
-                return
             self._forward_calls[site.name] += self._clock.is_first(site.name)
             with torch.no_grad():
                 for probe in reading.around:
@@ -283,8 +312,6 @@ class Recorder:
         self, reading: Reading, adapter: Adapter, module: nn.Module, args: Args, named: Named
     ) -> None:
         """Of a spiking layer that is not only counted inside: its step, and its membrane."""
-        if is_recomputing():
-            return
         name = reading.site.name
         layout = adapter.layout(module, first_tensor((args, named)))
         if self._clock.tick(name, layout, lambda: adapter.at_rest(module, args, named)) == 0:
@@ -296,9 +323,8 @@ class Recorder:
         self, reading: Reading, adapter: Adapter,
         module: nn.Module, args: Args, named: Named, output: Any,
     ) -> None:  # fmt: skip
-        if is_recomputing():
-            return
         name, raw = reading.site.name, adapter.spikes(module, output)
+        reading = self._as_it_is(reading, module)
         layout = self._axis = adapter.layout(module, raw)
         at, train = self._clock.at(name), None
         if reading.calls:
@@ -308,6 +334,18 @@ class Recorder:
                 self._counted[name] = self._count_call(reading, call)
             train = self._take_train(reading, call, at)
         self._observe(reading, raw, layout, at, train)
+
+    def _as_it_is(self, reading: Reading, module: nn.Module) -> Reading:
+        """Of an output that a hook of others may have changed: by no word zeros and ones, and not
+        what the kernel counted.
+        """
+        if not is_changed_by_others(module):
+            return reading
+        site = replace(reading.site, signal="counts")
+        self._graded.add(site.name)
+        if site.name in self._counted:
+            self._counted[site.name] = self._counted[site.name].inside()
+        return replace(reading, site=site, statistics=reading.statistics - {"spikes"})
 
     def _count_call(self, reading: Reading, call: Call) -> Statistics:
         seen, replayed = call.statistics(reading.statistics & FORWARD, reading.bins)
@@ -343,7 +381,10 @@ class Recorder:
 
     def _see_shape(self, name: str, shape: torch.Size, at: int) -> None:
         self._forward_calls[name] += at == 0
-        old = self._shapes.setdefault(name, tuple(shape))
+        self._samples[name] += shape[1] if at == 0 and len(shape) > 1 else 0
+        if not math.prod(self._shapes.get(name, (0,))):  # nothing, or a batch of no samples
+            self._shapes[name] = tuple(shape)
+        old = self._shapes[name]
         if len(old) and len(shape) and old[0] < shape[0] + at:
             self._shapes[name] = (shape[0] + at, *old[1:])
 
@@ -423,6 +464,7 @@ class Recorder:
                 | row
                 | _shape_facts(self._shapes.get(site.name))
                 | {
+                    "samples": self._samples.get(site.name),
                     "forward_calls": self._forward_calls[site.name],
                     "gradient_calls": self._gradient_calls[site.name],
                     "replayed": of,
@@ -437,7 +479,17 @@ class Recorder:
         facts: dict[str, Any] = listing() if callable(listing) and not lone else {}
         own = {"model": type(self.model).__name__, "forward_passes": self._clock.passes,
                "training_mode": self.model.training}  # fmt: skip
-        return self._detected() | self.survey.facts | facts | own | self._facts
+        return self._detected() | self.survey.facts | facts | own | self._odd() | self._facts
+
+    def _odd(self) -> dict[str, Any]:
+        """What was not as it should be; nothing of what was."""
+        unheard = [s.name for s in self.sites if s.name in self._hooks.again & self._asked
+                   and not self._gradient_calls[s.name]]  # fmt: skip
+        replaced = [s.name for s in self.sites if s.module in self._replaced]
+        found = {"non_finite_inputs": int(self._non_finite), "non_finite_state": self._broken,
+                 "elsewhere": self._hooks.elsewhere, "unheard": unheard,
+                 "replaced": replaced}  # fmt: skip
+        return {fact: value for fact, value in found.items() if value}
 
     def _detected(self) -> dict[str, Any]:
         """What the adapters made of the model: the line that a check-up begins with."""
@@ -447,7 +499,8 @@ class Recorder:
             "frameworks": sorted({a.name for a in self.survey.adapters.values()}),
             "time_steps": max((s[0] for s in shapes if s), default=None),
             "time_axis": self._axis.axis,
-            "binary": all(s.signal == "spikes" or self._only_ones(s) for s in neurons),
+            "binary": all((s.signal == "spikes" and s.name not in self._graded)
+                          or self._only_ones(s) for s in neurons),
             "spiking_layers": len(neurons),
             "wrapped": self.survey.wrapped,
         }
@@ -475,9 +528,27 @@ def _by_hook(grad: Tensor) -> Statistics:
     return Statistics({}, gradients={"grad_spike_squared": step_squares(grad)})
 
 
-def is_recomputing() -> bool:
-    """Whether a backward pass runs: then a forward pass is a checkpoint's second one."""
-    return torch._C._current_graph_task_id() != -1
+def non_finite(x: Tensor) -> Tensor | int:
+    """How many numbers of a tensor are NaN or infinite; it stays on its device.
+
+    >>> int(non_finite(torch.tensor([1.0, torch.nan, torch.inf])))
+    2
+    """
+    plain = type(x) in (Tensor, nn.Parameter) and x.layout is torch.strided and not x.is_nested
+    if not plain or x.is_meta or not (x.is_floating_point() or x.is_complex()):
+        return 0
+    return x.numel() - torch.isfinite(x.detach()).sum()
+
+
+def _refuse(given: list[Tensor]) -> None:
+    """Passes of which no number can be taken."""
+    if torch._C._are_functorch_transforms_active():
+        raise InputError("a recorded pass", got="one inside torch.func (vmap, grad, jvp)",
+                         wanted="a plain call of the model",
+                         do="record outside of it")  # fmt: skip
+    if any(x.is_meta for x in given):
+        raise InputError("the input of a recorded pass", got="tensors on the meta device",
+                         wanted="tensors that hold numbers")  # fmt: skip
 
 
 def _further_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
@@ -515,7 +586,7 @@ def _shape_facts(shape: tuple[int, ...] | None) -> dict[str, int | None]:
 
 
 def _typed(sites: pd.DataFrame) -> pd.DataFrame:
-    whole = ["block", "stage", "area", "time_steps", "batch", "neurons", "positions",
+    whole = ["block", "stage", "area", "time_steps", "batch", "neurons", "positions", "samples",
              "replayed", "replay_mismatches"]  # fmt: skip
     real = ["threshold", "leak", "gain", "slope", "support"]
     return sites.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(real, "float64"))

@@ -22,6 +22,16 @@ from snnlens.neuron.kernels.told import STORAGE
 NUMBERS = 5  # of each step: sum, squares, not 0, above 1, largest
 EXACT = 4096  # so many integers of up to 4096 sum exactly in float32 (below 2^24)
 CHUNK = 1 << 17  # elements: 1 MB of float64, which stays in a core's cache
+OFF_CPU = 1 << 22  # elements: where each call costs microseconds; ones below 2^24 sum exactly
+
+
+def chunk(x: Tensor, in_cache: int) -> int:
+    """How many elements are taken at a time: what a core's cache holds, elsewhere many more.
+
+    >>> chunk(torch.zeros(1), 1024)
+    1024
+    """
+    return in_cache if x.is_cpu else max(in_cache, OFF_CPU)
 
 
 def step_sums(x: Tensor) -> Tensor:
@@ -58,13 +68,14 @@ def step_squares(x: Tensor) -> Tensor:
     if found is not None:
         return found[1]
     flat = _flat(x)
-    if flat.numel() <= CHUNK:  # one call for all steps: a small layer costs calls, not bandwidth
+    size = chunk(flat, CHUNK)
+    if flat.numel() <= size:  # one call for all steps: a small layer costs calls, not bandwidth
         wide = flat.to(torch.float64)
         return wide.mul(wide).sum(1)
     sums = torch.zeros(len(flat), dtype=torch.float64, device=x.device)
-    buffer = torch.empty(min(CHUNK, flat.shape[1]), dtype=torch.float64, device=x.device)
+    buffer = torch.empty(min(size, flat.shape[1]), dtype=torch.float64, device=x.device)
     for t, row in enumerate(flat):
-        for part in row.split(CHUNK):
+        for part in row.split(size):
             wide = buffer[: len(part)].copy_(part)
             sums[t] += torch.dot(wide, wide)
     return sums
@@ -111,9 +122,10 @@ def _counted(x: Tensor, compare: Callable[..., Tensor], number: float) -> Tensor
     """How often a comparison holds: ones in a float buffer, 4 to 10 times as fast as booleans."""
     flat = _flat(x)
     counts = torch.zeros(len(flat), dtype=torch.int64, device=x.device)
-    ones = torch.empty(min(CHUNK, flat.shape[1]), dtype=torch.float32, device=x.device)
+    size = chunk(flat, CHUNK)
+    ones = torch.empty(min(size, flat.shape[1]), dtype=torch.float32, device=x.device)
     for t, row in enumerate(flat):
-        for part in row.split(CHUNK):
+        for part in row.split(size):
             counts[t] += compare(part, number, out=ones[: len(part)]).sum().to(torch.int64)
     return counts
 

@@ -11,8 +11,22 @@ import torch
 from torch import Tensor
 
 from snnlens.attribution.methods._base import Options
+from snnlens.errors import InputError
 
 One = Callable[[Tensor, int], Tensor]
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Say what to install where captum is missing; it is loaded when a map is asked for."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "captum":
+            raise
+        raise InputError(
+            "maps need a package that", got="captum", wanted="installed", do="pip install captum"
+        ) from error
 
 
 def asking(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ state is float32 at least. A backend is `reference` (neuron/equations.py, every 
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ FORWARD = statistics.bits(statistics.FORWARD)
 BACKWARD = statistics.bits(statistics.BACKWARD)
 LAST = 1 << 16  # a bit of `wanted` beside those of the statistics: return the last V
 _chosen = ["auto"]
+_quiet = threading.local()  # in which threads nothing is said of a slow backend
 
 
 @contextmanager
@@ -50,6 +52,17 @@ def backend(name: str) -> Iterator[None]:
         yield
     finally:
         _chosen[0] = before
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within it, in this thread, nothing is said of a slow backend: it is known beforehand."""
+    before = getattr(_quiet, "on", False)
+    _quiet.on = True
+    try:
+        yield
+    finally:
+        _quiet.on = before
 
 
 def choose(name: str) -> None:
@@ -100,7 +113,11 @@ def multi_step(
     bins = bins or Bins()
     bits = statistics.bits(wanted) if wanted else 0
     edges = [bins.lowest, bins.width, float(bins.count)] if bins.count else []
-    run: Any = _MultiStep.apply if _is_plain(x) else torch.ops.snnlens.neuron_forward
+    plain = _is_plain(x)
+    if plain and torch._C._are_functorch_transforms_active():
+        raise InputError("a neuron of snnlens", got="called inside torch.func (vmap, grad, jvp)",
+                         wanted="called on plain tensors")  # fmt: skip
+    run: Any = _MultiStep.apply if plain else torch.ops.snnlens.neuron_forward
     spikes, end, counts, sums = run(x, v, rate, rule.key, bits | LAST * last, edges)
     if not wanted:
         return spikes, end, None
@@ -154,7 +171,7 @@ def _backend(x: Tensor, rule: Rule) -> Any:
     name, reason = which(x, rule)
     if name != "reference":
         return _fast(name)
-    if x.dtype != torch.float64 and _chosen[0] == "auto":
+    if x.dtype != torch.float64 and _chosen[0] == "auto" and not getattr(_quiet, "on", False):
         _say_once(reason)
     return reference
 
@@ -237,6 +254,11 @@ def _below(name: str, *args: Any) -> tuple[Tensor, ...]:
     with torch._C._AutoDispatchBelowAutograd():
         found: tuple[Tensor, ...] = getattr(torch.ops.snnlens, name)(*args)
     return found
+
+
+def is_traced() -> bool:
+    """Whether somebody makes a graph of what runs, in which nobody may listen."""
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
 def _is_plain(x: Tensor) -> bool:
