@@ -20,6 +20,7 @@ TEST = $(VENV)/test.stamp
 NOTEBOOK = $(VENV)/notebook.stamp
 KERNELS = $(VENV)/kernels.stamp
 DOCS = $(VENV)/docs.stamp
+MUTANTS = $(VENV)/mutants.stamp
 
 .PHONY: help setup demo test format lint types layers unit test-kernels slow gpu soak mutants coverage bench report docs lab clean
 .NOTPARALLEL:
@@ -66,6 +67,9 @@ soak: $(TEST)  ## the promises of docs/promises.md, TIMES=10 times as long as in
 	SNNLENS_SOAK=$(TIMES) SNNLENS_SOAK_OUT=$(OUT)/soak $(PY) -m pytest -m "promise and not gpu and not triton" \
 	  -o timeout=86400 tests $(ARGS)
 
+mutants: $(MUTANTS)  ## mutation testing (mutmut), about an hour on two idle cores; writes reports/mutants.md
+	$(PY) tests/mutants/run.py $(ARGS)
+
 bench: $(TEST)  ## the benchmarks, about 20 minutes; ARGS="--quick -o DIR" for one small case each
 	$(PY) benchmarks/run.py $(ARGS)
 
@@ -84,7 +88,7 @@ lab: $(NOTEBOOK)  ## JupyterLab on notebooks/
 clean:  ## remove outputs and caches; .venv stays (rm -rf .venv to start from nothing)
 	rm -rf docs/_build docs/jupyter_execute docs/.jupyter_cache docs/benchmarks docs/figures docs/findings
 	rm -rf docs/notebooks docs/project docs/reference/commands.md docs/reference/plugins.md
-	rm -rf $(OUT) build dist .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(OUT) build dist mutants .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # A half-made .venv (Debian's python3 without python3-venv) is taken away again.
@@ -116,6 +120,12 @@ $(TEST): $(CORE) requirements/frameworks.txt
 $(KERNELS): $(TEST)
 	@echo "installing Triton"
 	@$(INSTALL) --no-deps "$$(grep '^triton==' constraints.txt)"
+	@touch $@
+
+$(MUTANTS): $(TEST)
+	@echo "installing mutmut"
+	@$(INSTALL) "$$(grep '^mutmut==' constraints.txt)"
+	@$(CHECK_TORCH)
 	@touch $@
 
 $(DOCS): $(TEST)

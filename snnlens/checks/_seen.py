@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -78,6 +79,14 @@ class Seen:
         rows = alone.frame(per_step=True, network=self.name)
         return rows[rows[probe].notna()].sort_values("step", kind="stable")
 
+    def broken(self, probe: str, column: str) -> set[str]:
+        """The sites with a sum that is NaN or infinite."""
+        table = self.table(probe)
+        if column not in table:
+            return set()
+        sums = table[column].to_numpy(float)
+        return {str(s) for s in table["site"][~np.isfinite(sums)]}
+
     def test(self, name: str) -> dict[str, Any]:
         """What a check-up tried on the model; `not_applicable` says why it has no result."""
         nothing = {"not_applicable": "nobody tried it on this model; `snnlens checkup` does"}
@@ -149,7 +158,9 @@ def made(record: Record) -> list[Seen]:
 
 
 def samples(row: pd.Series) -> int:
-    """N: the batch times the sequences that a site saw."""
+    """N: the samples that a site saw; of an older record the batch times the sequences."""
+    if pd.notna(row.get("samples")):
+        return int(row["samples"])
     return int(row["batch"]) * max(int(row["forward_calls"]), 1)
 
 
@@ -200,6 +211,11 @@ def finite(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Which rows have a finite number in a column."""
     found: np.ndarray = np.isfinite(rows[column].to_numpy(float))
     return found
+
+
+def is_lost(number: float | None) -> bool:
+    """Whether it is NaN, which a saved run holds as null."""
+    return number is None or math.isnan(number)
 
 
 def names(sites: Sequence[object]) -> str:

@@ -39,7 +39,7 @@ class AddGrowth(Check):
         if missing := super().lacks(seen):
             return missing
         outputs = seen.sites("block_output", "largest")
-        counts = len(outputs) > 0 and bool((outputs["signal"] == "counts").all())
+        counts = bool((outputs["signal"] == "counts").all())
         by_add = seen.facts.get("connect", "add" if counts else None) == "add"
         return "" if by_add and len(outputs) else "no block is known to join by ADD"
 

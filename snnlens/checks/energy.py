@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen
+from snnlens.checks._seen import Seen, samples
 from snnlens.measures import energy
 from snnlens.measures.energy import Layer
 from snnlens.recording.result import Finding
@@ -79,7 +79,7 @@ def _size(seen: Seen) -> tuple[int, ...]:
     rows = seen.layers("batch", "time_steps")
     batch, steps = seen.facts.get("samples"), seen.facts.get("time_steps")
     if batch is None and len(rows):
-        batch = int(rows["batch"].iloc[0]) * max(int(rows["forward_calls"].iloc[0]), 1)
+        batch = samples(rows.iloc[0])
     if steps is None and len(rows):
         steps = int(rows["time_steps"].max())
     return (int(batch), int(steps)) if batch and steps else ()

@@ -59,9 +59,7 @@ def _lines(seen: Seen) -> Iterator[tuple[str, Line]]:
     """Per spiking layer the line through its norms over time, where there are enough."""
     layers = seen.layers()
     steps_of = seen.norms_per_step
-    rows = steps_of[steps_of["site"].isin(list(layers["site"]))] if len(steps_of) else steps_of
-    if not len(rows):
-        return
+    rows = steps_of[steps_of["site"].isin(list(layers["site"]))]
     for site, steps in rows.groupby("site", sort=False):
         norms = steps["gradient_norm"].to_numpy(float)
         row = layers[layers["site"] == site].iloc[0]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen
+from snnlens.checks._seen import Seen, names
 from snnlens.recording.result import Finding
 
 FORWARD = {
@@ -20,13 +18,16 @@ BACKWARD = {
     "parameter_gradient": ("weight_squares", "gradient of this weight"),
 }
 COUNT = "gradient_non_finite"
+INPUTS, STATE = "non_finite_inputs", "non_finite_state"  # facts of a network that has some
 
 
 class NonFinite(Check):
-    """The first site, in the order of computation, whose sum is NaN or infinite.
+    """The first, in the order of computation, that is NaN or infinite: the model's input, a site,
+    the loss, a gradient; and which weights or buffers are.
 
     A float64 sum of finite float32 values cannot overflow, so the sum tells. A spike is 0 where its
-    membrane is NaN, so the input current is looked at too.
+    membrane is NaN: a network that is silent by it is not silent by its weights, so the input of
+    the model and the input currents are looked at too.
     """
 
     name = "non_finite"
@@ -45,45 +46,59 @@ class NonFinite(Check):
 
     def lacks(self, seen: Seen) -> str:
         known = any(len(seen.table(probe)) for probe in (FORWARD | BACKWARD)) or COUNT in seen.frame
+        known = known or any(fact in seen.facts for fact in (INPUTS, STATE))
         nothing = 'no value was recorded; record with probes=["firing_rate", "gradient_norm"]'
         return "" if known or "loss" in seen.facts else nothing
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
-        found = _first(seen)
-        loss = seen.facts.get("loss")
-        if found is not None:
-            site, kind = found
-            yield self.finding("error", site, f"{seen.name}: the {kind} here is not finite, the first "
-                               f"in the order of computation")  # fmt: skip
-        elif "loss" in seen.facts and (loss is None or not math.isfinite(loss)):
-            yield self.finding("error", None, f"{seen.name}: the loss is not finite")
-        elif not math.isfinite(seen.test("output").get("largest", 0.0)):
-            yield self.finding("error", None, f"{seen.name}: an output is not finite")
+        site, text = _first(seen)
+        broken = seen.facts.get(STATE) or []
+        held = f"{names(broken)} {'is' if len(broken) == 1 else 'are'} not finite" if broken else ""
+        if text or held:
+            yield self.finding(
+                "error", site, f"{seen.name}: " + "; ".join(filter(None, (text, held)))
+            )
 
 
-def _first(seen: Seen) -> tuple[str, str] | None:
-    """Forward passes come before backward ones, which run from the last site to the first."""
+def _first(seen: Seen) -> tuple[str | None, str]:
+    """Where, and what: forward passes come before the loss, and that before backward ones."""
+    inputs, forward, lost = seen.facts.get(INPUTS, 0), _forward(seen), _lost(seen)
+    site, kind = forward or _backward(seen) or (None, "")
+    if inputs and (site or lost or seen.table("input_current").empty):
+        reached = f"; the first site that they reach is {site}" if forward else ""
+        site = site if forward else str(seen.frame["site"].iloc[0])
+        return site, f"NaN or infinite numbers in the input of the model: {inputs}{reached}"
+    if lost and not forward:
+        return None, lost
+    here = f"the {kind} here is not finite, the first in the order of computation"
+    return site, here if site else ""
+
+
+def _lost(seen: Seen) -> str:
+    """What is wrong behind the last site; a saved run has null in the place of NaN."""
+    loss, largest = seen.facts.get("loss", 0.0), seen.test("output").get("largest", 0.0)
+    if loss is None or not math.isfinite(loss):
+        return "the loss is not finite"
+    return "an output is not finite" * (largest is None or not math.isfinite(largest))
+
+
+def _forward(seen: Seen) -> tuple[str, str] | None:
+    """The first site whose sum broke in the forward pass."""
     bad: dict[str, str] = {}
     for probe, (column, kind) in FORWARD.items():
-        bad |= {site: kind for site in _broken(seen, probe, column) if site not in bad}
+        bad |= {site: kind for site in seen.broken(probe, column) if site not in bad}
     order = [str(s) for s in seen.frame["site"] if s in bad]
-    if order:
-        return order[0], bad[order[0]]
+    return (order[0], bad[order[0]]) if order else None
+
+
+def _backward(seen: Seen) -> tuple[str, str] | None:
+    """The same of the backward pass, which runs from the last site to the first."""
     for probe, (column, kind) in BACKWARD.items():
-        sites = _broken(seen, probe, column) | (_counted(seen) if kind == "gradient" else set())
+        sites = seen.broken(probe, column) | (_counted(seen) if kind == "gradient" else set())
         order = [str(s) for s in seen.frame["site"] if s in sites]
         if order:
             return order[-1], kind
     return None
-
-
-def _broken(seen: Seen, probe: str, column: str) -> set[str]:
-    """The sites with a sum that is not finite."""
-    table = seen.table(probe)
-    if column not in table:
-        return set()
-    sums = table[column].to_numpy(float)
-    return {str(s) for s in table["site"][~np.isfinite(sums)]}
 
 
 def _counted(seen: Seen) -> set[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen
+from snnlens.checks._seen import Seen, is_lost
 from snnlens.recording.result import Finding
 
 
@@ -39,7 +38,7 @@ class ResetForgotten(Check):
         if "not_applicable" in test:
             return str(test["not_applicable"])
         after = test["after_reset"]
-        if math.isnan(after) or math.isnan(test["difference"]):
+        if is_lost(after) or is_lost(test["difference"]):
             return "the outputs are not finite, so nothing can be compared; see SNL301"
         if after > 0:
             return (

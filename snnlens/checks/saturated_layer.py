@@ -74,4 +74,4 @@ def _always(layers: pd.DataFrame) -> pd.Series:
     if "saturated_share" in layers:
         enough = [observations(row) >= MINIMUM_OBSERVATIONS for _, row in layers.iterrows()]
         share = share.mask(np.array(enough, bool), layers["saturated_share"].astype(float))
-    return share.fillna(0.0)
+    return share

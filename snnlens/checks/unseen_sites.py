@@ -1,4 +1,4 @@
-"""SNL901: sites that the recorder never saw, or saw more often than the model was called."""
+"""SNL901: what the recorder did not see: sites, gradients, passes; or saw twice."""
 
 from __future__ import annotations
 
@@ -9,20 +9,27 @@ from snnlens.checks._seen import Seen, names
 from snnlens.recording.result import Finding
 
 NOT_JUDGED = ("parameter", "synapse", "norm")  # a readout or a tied weight may run at any time
+ODD = {  # facts that list sites
+    "replaced": "gave their place to another module while they were recorded, which was not seen",
+    "unheard": "ran again inside the backward pass, where their gradient was not heard",
+}
 
 
 class UnseenSites(Check):
-    """Forward calls of each spiking layer and block against the forward passes of the model."""
+    """Forward calls of each spiking layer and block against the forward passes of the model, and
+    what the recorder says that it did not see: modules that were replaced, gradients that
+    reentrant checkpointing keeps to itself, passes of other threads.
+    """
 
     name = "unseen_sites"
     code = "SNL901"
     title = "the recorder did not see every site once per pass"
     why = "A number that was not seen is missing, and one that was seen twice counts double."
     next = (
-        "Never seen: record before torch.compile (hooks that come after it never run), call modules "
-        "and not their forward(), call the model itself and not a part of it. Seen twice: a module "
-        "shared by several places is one site (give each place its own), and a block that is "
-        "checkpointed runs again: turn that off while recording."
+        "Never seen: call modules and not their forward(), call the model itself and not a part of "
+        "it, and outside of torch.jit and torch.export. Seen twice: a module shared by several places "
+        "is one site: give each place its own. Not heard: checkpoint(..., use_reentrant=False). "
+        "Replaced: record again. Other threads: a lock around the call, or a copy for each thread."
     )
     reference = "docs/architecture.md, the recorder's rules; PyTorch issues #117758 and #117925"
     formula = "forward calls of a site = forward passes of the model"
@@ -48,3 +55,14 @@ class UnseenSites(Check):
                     f"passes): {names(found)}{around}"
                 )
                 yield self.finding("warning", found[0], evidence)
+        for fact, text in ODD.items():
+            if listed := list(seen.facts.get(fact) or ()):
+                evidence = (
+                    f"{seen.name}: {len(listed)} of {len(sites)} sites {text}: {names(listed)}"
+                )
+                yield self.finding("warning", seen.known(listed[0]), evidence)
+        if elsewhere := seen.facts.get("elsewhere"):
+            yield self.finding("warning", None, (
+                f"{seen.name}: {elsewhere} passes that other threads made at the same time were not "
+                "recorded"
+            ))  # fmt: skip

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen
+from snnlens.checks._seen import Seen, is_lost
 from snnlens.recording.result import Finding, Severity
 
 
@@ -39,7 +38,7 @@ class WrongTimeAxis(Check):
         if len(reasons) == 2:
             return "; ".join(dict.fromkeys(reasons))
         moved = (time.get("before", 0.0), sample.get("others", 0.0))
-        broken = any(math.isnan(m) for m in moved)
+        broken = any(map(is_lost, moved))
         return "the outputs are not finite, so nothing can be compared; see SNL301" * broken
 
     def judge(self, seen: Seen) -> Iterator[Finding]:

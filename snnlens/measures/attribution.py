@@ -75,10 +75,10 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.shape != y.shape:
         raise InputError("maps to compare", got=y.shape, wanted=f"of one shape, {x.shape}")
-    if x.size < 2 or np.isnan(x).any() or np.isnan(y).any():
+    if np.isnan(x).any() or np.isnan(y).any():
         return math.nan
     r, q = _centred_ranks(x.ravel()), _centred_ranks(y.ravel())
-    if not r.any() or not q.any():
+    if not r.any() or not q.any():  # constant, or fewer than two values
         return math.nan
     return float(np.clip(r @ q / math.sqrt((r @ r) * (q @ q)), -1, 1))
 
@@ -163,8 +163,8 @@ def relative_delta(delta: ArrayLike, score: ArrayLike, baseline_score: ArrayLike
     >>> relative_delta([-0.5, 0.0], [3.0, 1.0], [1.0, 1.0]).tolist()
     [0.25, nan]
     """
-    gain = np.abs(np.asarray(score, float) - np.asarray(baseline_score, float))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # inf - inf and inf / inf are NaN, and no warning
+        gain = np.abs(np.asarray(score, float) - np.asarray(baseline_score, float))
         found: Floats = np.abs(np.asarray(delta, float)) / np.where(gain == 0, np.nan, gain)
     return found
 

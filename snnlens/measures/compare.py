@@ -55,11 +55,10 @@ def paired(a: ArrayLike, b: ArrayLike) -> Change:
     if x.shape != y.shape:
         raise InputError("paired values", got=(x.shape, y.shape), wanted="of one shape")
     n = x.shape[-1]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         d = y - x
         error = _deviation(d) / math.sqrt(n)
-    t = student_t(n - 1) if n > 1 else math.nan
-    return _change(x, y, t * error)
+    return _change(x, y, student_t(n - 1) * error)
 
 
 def welch(a: ArrayLike, b: ArrayLike) -> Change:
@@ -87,7 +86,7 @@ def welch(a: ArrayLike, b: ArrayLike) -> Change:
     n, m = x.shape[-1], y.shape[-1]
     if min(n, m) < 2:
         return _change(x, y, np.full(x.shape[:-1], math.nan))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         of_a, of_b = _deviation(x) ** 2 / n, _deviation(y) ** 2 / m
         square = of_a + of_b
         below = of_a**2 / (n - 1) + of_b**2 / (m - 1)
@@ -172,17 +171,16 @@ def _mean(values: Floats) -> Floats:
 
 
 def _zero(sums: Floats, size: Floats) -> Floats:
-    """A sum of numbers of that size which is their rounding alone is 0."""
-    return np.where(abs(sums) <= ROUNDING * size, 0.0, sums)
+    """A sum of numbers of that size which is their rounding alone is 0; infinite ones have none."""
+    return np.where(np.isfinite(size) & (abs(sums) <= ROUNDING * size), 0.0, sums)
 
 
 def _deviation(values: Floats) -> Floats:
     """Standard deviation with n - 1; exactly 0 of equal values; NaN of one value."""
     if values.shape[-1] < 2:
         return np.full(values.shape[:-1], math.nan)
-    with np.errstate(invalid="ignore"):
-        equal = np.ptp(values, axis=-1) == 0
-        return np.where(equal, 0.0, values.std(-1, ddof=1))
+    equal = np.ptp(values, axis=-1) == 0
+    return np.where(equal, 0.0, values.std(-1, ddof=1))
 
 
 def _logarithm(values: ArrayLike) -> Floats:

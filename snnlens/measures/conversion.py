@@ -99,8 +99,10 @@ def correlation(
     """
     n = np.asarray(values, float)
     mean_x, mean_y = ratio(x, n), ratio(y, n)
-    covariance = ratio(product, n) - mean_x * mean_y
-    return cosine(covariance, _variance(mean_x, x_squares, n), _variance(mean_y, y_squares, n))
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, and no warning
+        covariance = ratio(product, n) - mean_x * mean_y
+        spreads = _variance(mean_x, x_squares, n), _variance(mean_y, y_squares, n)
+    return cosine(covariance, *spreads)
 
 
 def power_law(x: ArrayLike, y: ArrayLike) -> PowerLaw:
@@ -169,7 +171,7 @@ def smallest_steps(
     >>> smallest_steps([2, 4, 8], [60.0, 95.0, 96.0], 96.0), smallest_steps([2], [60.0], 96.0)
     (4, None)
     """
-    steps, right = np.asarray(time_steps), np.asarray(accuracies, float)
+    steps, right = np.asarray(time_steps), np.asarray(accuracies)
     if steps.shape != right.shape:
         raise InputError("accuracies", got=right.shape, wanted=f"one a T, {steps.shape}")
     near = steps[gap(reference, right) <= within + ROUNDING]
@@ -223,7 +225,5 @@ def _variance(mean: Floats, squares: ArrayLike, values: Floats) -> Floats:
     """Mean square less the square of the mean; exactly 0 where the difference is rounding."""
     mean_square = ratio(squares, values)
     spread = mean_square - mean * mean
-    with np.errstate(invalid="ignore"):
-        flat = spread <= FLAT * mean_square
-    kept: Floats = np.where(flat, 0.0, spread)
+    kept: Floats = np.where(spread <= FLAT * mean_square, 0.0, spread)
     return kept

@@ -73,7 +73,7 @@ def slopes(depth: ArrayLike, loss: ArrayLike, seed: ArrayLike) -> dict[int, floa
     >>> slopes([8, 16, 8, 16, 8], [1.0, 1.5, 1.0, 2.0, 3.0], [0, 0, 1, 1, 2])
     {0: 0.5, 1: 1.0}
     """
-    layers, y, seeds = np.asarray(depth), np.asarray(loss, float), np.asarray(seed)
+    layers, y, seeds = np.asarray(depth), np.asarray(loss), np.asarray(seed)
     of = {int(s): seeds == s for s in np.unique(seeds)}
     return {s: slope(layers[m], y[m]) for s, m in of.items() if len(np.unique(layers[m])) > 1}
 
@@ -131,9 +131,7 @@ def at_chance(loss: ArrayLike, classes: ArrayLike) -> NDArray[np.bool_]:
     [True, False, False]
     """
     chance = np.log(np.asarray(classes, float))
-    with np.errstate(invalid="ignore"):
-        near = np.abs(np.asarray(loss, float) - chance) <= AT_CHANCE * chance
-    return np.asarray(near, np.bool_)
+    return np.asarray(np.abs(np.asarray(loss, float) - chance) <= AT_CHANCE * chance)
 
 
 def _none(seeds: int) -> str:

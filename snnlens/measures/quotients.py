@@ -208,7 +208,7 @@ def _variance(total: ArrayLike, squares: ArrayLike, count: ArrayLike) -> Floats:
 def _geometric_sum(factor: Floats, terms: Floats) -> Floats:
     """1 + f + ... + f^(t-1); NaN for t < 1."""
     terms = np.where(terms >= 1, terms, np.nan)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         total: Floats = np.where(factor == 1, terms, (1 - factor**terms) / (1 - factor))
     return total
 

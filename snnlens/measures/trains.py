@@ -78,7 +78,7 @@ def reference_trains(spikes: ArrayLike) -> Trains:
     constant = sum(count in {0, len(array)} for count in counts)
     return Trains(
         trains=len(times), spikes=sum(counts), intervals=len(intervals),
-        isi_mean=mean, isi_cv=math.sqrt(variance) / mean if intervals else math.nan,
+        isi_mean=mean, isi_cv=math.sqrt(variance) / mean,
         fano=spread / per_train if sum(counts) else math.nan,
         patterns=_patterns(times, len(array)),
         constant_share=constant / len(times) if times else math.nan,

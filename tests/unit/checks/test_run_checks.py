@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import pandas as pd
 import pytest
@@ -10,8 +11,9 @@ import torch
 from torch import nn
 
 import snnlens
-from snnlens import registry
+from snnlens import checks, registry
 from snnlens.checks import examine, run_checks
+from snnlens.checks._seen import networks
 from snnlens.neuron.layers import LIF
 from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, geometric, record
@@ -38,8 +40,8 @@ def test_errors_first_then_by_code() -> None:
         ("warning", "SNL303"), ("warning", "SNL401"), ("warning", "SNL402"),
         ("warning", "SNL901"),
     ]  # fmt: skip
-    networks = [f.evidence.split(":")[0] for f in found]
-    assert networks == [
+    judged = [f.evidence.split(":")[0] for f in found]
+    assert judged == [
         "sew-and", "sew-and", "sew-add", "spiking", "sew-iand", "spiking", "sew-and", "spiking",
     ]  # fmt: skip
     assert all(f.why and f.next and f.reference for f in found)
@@ -107,3 +109,19 @@ def test_networks_of_which_one_has_no_gradient() -> None:
     table = made.tables["gradient_norm"]
     made.tables["gradient_norm"] = table[table["network"] != "spiking"]
     assert [f.code for f in run_checks(made)] == ["SNL301"]
+
+
+def test_what_the_checks_share_is_made_once() -> None:
+    """The frames and the networks of the record, as the record itself gives them."""
+    plain = record(Net(), Net("sew", "add"), depth=18)
+    once = checks._Once(**{f.name: getattr(plain, f.name) for f in fields(plain)})
+    assert networks(once) is once.seen is once.seen
+    assert [s.name for s in once.seen] == ["spiking", "sew-add"]
+    for per_step in (True, False):
+        assert once.frame(per_step=per_step) is once.frame(per_step=per_step)
+        pd.testing.assert_frame_equal(once.frame(per_step=per_step), plain.frame(per_step=per_step))
+        for network in ("spiking", "sew-add"):
+            pd.testing.assert_frame_equal(
+                once.frame(per_step=per_step, network=network),
+                plain.frame(per_step=per_step, network=network),
+            )

@@ -47,3 +47,8 @@ def test_nan_says_nothing(bad: dict[str, float]) -> None:
 def test_nobody_tried() -> None:
     assert "snnlens checkup" in reason(CHECK, made(layers(0.2)))
     assert reason(CHECK, tried(not_applicable="it is stateless")) == "it is stateless"
+
+
+def test_without_the_number_of_samples() -> None:
+    finding = only(CHECK, tried(difference=1e-9, after_reset=0.0, samples=None))
+    assert finding.evidence.endswith("differ by up to 1e-09, bound 0; after a reset by 0")

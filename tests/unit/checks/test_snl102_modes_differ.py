@@ -34,15 +34,15 @@ def test_outputs_alone() -> None:
     assert "the outputs differ by 0.8 of their norm, bound 0.5" in finding.evidence
 
 
-@pytest.mark.parametrize(("difference", "issue"), [(0.49, False), (0.51, True)])
+@pytest.mark.parametrize(("difference", "issue"), [(0.49, False), (0.5, False), (0.51, True)])
 def test_at_the_bound_of_the_outputs(difference: float, *, issue: bool) -> None:
     assert passes(CHECK, tried(difference=difference)) is not issue
 
 
 @pytest.mark.parametrize(
     ("train", "evaluated", "issue"),
-    [(0.2, 0.101, False), (0.2, 0.099, True), (0.0, 0.2, True), (0.1, 0.21, True),
-     (9e-4, 1e-5, False)],  # too few spikes for a factor
+    [(0.2, 0.101, False), (0.2, 0.1, False), (0.2, 0.099, True), (0.0, 0.2, True),
+     (0.1, 0.21, True), (1e-3, 0.0, True), (9e-4, 1e-5, False)],  # too few spikes for a factor
 )  # fmt: skip
 def test_at_the_bound_of_the_rates(train: float, evaluated: float, *, issue: bool) -> None:
     assert passes(CHECK, tried(rates={"0": [train, evaluated]})) is not issue
@@ -57,3 +57,10 @@ def test_nothing_to_compare() -> None:
     assert "SNL206" in reason(CHECK, tried(difference=None, rates={}))
     assert "not finite" in reason(CHECK, tried(difference=math.nan))
     assert "snnlens checkup" in reason(CHECK, made(layers(0.2)))
+
+
+def test_without_the_number_of_samples() -> None:
+    record = made(layers(0.2), tests={"modes": {"difference": 0.8}})
+    assert only(CHECK, record).evidence == (
+        "net: the outputs differ by 0.8 of their norm, bound 0.5"
+    )

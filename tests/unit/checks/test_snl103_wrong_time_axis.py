@@ -52,3 +52,26 @@ def test_neither_was_tried() -> None:
     assert reason(CHECK, tried(before=NONE, others=NONE)) == NONE["not_applicable"]
     assert "snnlens checkup" in reason(CHECK, made(layers(0.2)))
     assert "not finite" in reason(CHECK, tried(before=math.nan))
+
+
+def test_both_are_said_the_samples_first() -> None:
+    assert only(CHECK, tried(before=0.001, others=0.002)).evidence == (
+        "net: a change of sample 3 moves other samples by up to 0.002 at output; a change at step "
+        "2 moves earlier steps by up to 0.001 at 1, bound 0 (time was taken to be on axis 0, T = 4)"
+    )
+
+
+def test_where_the_time_axis_is_not_known() -> None:
+    record = tried(before=1.0)
+    del record.networks["net"]["time_axis"]
+    assert only(CHECK, record).evidence.endswith("by up to 1 at 1, bound 0")
+
+
+def test_one_of_the_two_was_not_tried() -> None:
+    assert only(CHECK, tried(before=NONE, others=0.5)).severity == "error"
+    assert only(CHECK, tried(before=0.5, others=NONE)).severity == "warning"
+    assert "not finite" in reason(CHECK, tried(before=NONE, others=math.nan))
+    other = {"not_applicable": "one sample"}
+    assert reason(CHECK, tried(before=NONE, others=other)) == (
+        "T = 1: there is no step before the change; one sample"
+    )

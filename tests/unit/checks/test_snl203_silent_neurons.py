@@ -31,7 +31,7 @@ def test_the_worst_layer_speaks_for_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "severity"), [(0.19, None), (0.21, "note"), (0.49, "note"), (0.51, "warning")]
+    ("share", "severity"), [(0.2, None), (0.21, "note"), (0.5, "note"), (0.51, "warning")]
 )
 def test_at_its_two_bounds(share: float, severity: str | None) -> None:
     assert [f.severity for f in CHECK.findings(seen(share))] == ([severity] if severity else [])
@@ -66,3 +66,19 @@ def test_few_observations_prove_nothing(batch: int, *, applies: bool) -> None:
 
 def test_it_needs_the_bit_maps() -> None:
     assert "silence" in reason(CHECK, made([layer()]))
+
+
+def test_channels_that_were_not_counted_are_not_named() -> None:
+    record = made([layer(silent_share=0.3)], probes={"silence": ["silent_share"]})
+    text = only(CHECK, record).evidence
+    assert "30.0% of 64 neurons are silent at 0" in text
+    assert ", bound 20% beyond" in text
+    assert "also" not in text
+
+
+def test_layers_seen_too_little_are_left_out() -> None:
+    """The second was seen in 252 neuron-steps: what it says is not judged, nor named."""
+    rows = [layer(silent_share=0.3), layer(silent_share=0.9, batch=63)]
+    finding = only(CHECK, made(rows, probes={"silence": ["silent_share"]}))
+    assert finding.site == "0"
+    assert "also" not in finding.evidence

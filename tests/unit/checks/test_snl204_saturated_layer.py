@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from snnlens.checks._seen import NO_RATES
 from snnlens.checks.saturated_layer import SaturatedLayer
 from snnlens.recording.record import Record
 from tests.unit.checks.handmade import layer, layers, made, only, passes, reason
@@ -26,12 +27,12 @@ def test_the_first_saturated_layer() -> None:
     )
 
 
-@pytest.mark.parametrize(("rate", "issue"), [(0.89, False), (0.91, True)])
+@pytest.mark.parametrize(("rate", "issue"), [(0.9, False), (0.91, True)])
 def test_at_its_bound(rate: float, *, issue: bool) -> None:
     assert passes(CHECK, made(layers(rate))) is not issue
 
 
-@pytest.mark.parametrize(("share", "issue"), [(0.49, False), (0.51, True)])
+@pytest.mark.parametrize(("share", "issue"), [(0.5, False), (0.51, True)])
 def test_neurons_that_always_fire(share: float, *, issue: bool) -> None:
     assert passes(CHECK, always(share)) is not issue
     if issue:
@@ -59,3 +60,28 @@ def test_zero_init_and_begins_with_ones() -> None:
 
 def test_it_needs_rates() -> None:
     assert "firing_rate" in reason(CHECK, made([{"norm": 1.0}]))
+
+
+def test_each_layer_by_either_bound() -> None:
+    """The first fires at nearly every step, the second has neurons that always do."""
+    rows = [layer(rate=0.95, saturated_share=0.1), layer(rate=0.7, saturated_share=0.6),
+            layer(rate=0.7, saturated_share=0.1)]  # fmt: skip
+    finding = only(CHECK, made(rows, probes={"silence": ["saturated_share"]}))
+    assert finding.evidence == (
+        "net: 0 fires in 95.0% of the neuron-steps (bound 90%) (N = 128 samples, T = 4); also 1"
+    )
+    finding = only(CHECK, made(rows[1:], probes={"silence": ["saturated_share"]}))
+    assert finding.evidence == (
+        "net: 0 fires in 70.0% of the neuron-steps (bound 90%), 60.0% of its 64 neurons at every "
+        "step (bound 50%) (N = 128 samples, T = 4)"
+    )
+
+
+def test_a_layer_without_the_map_beside_one_with_it() -> None:
+    rows = [layer(rate=0.7), layer(rate=0.7, saturated_share=0.6)]
+    assert only(CHECK, made(rows, probes={"silence": ["saturated_share"]})).site == "1"
+
+
+def test_rates_of_blocks_are_none_of_layers() -> None:
+    blocks = [{"site": "b.output", "role": "block_output", "rate": 1.0}]
+    assert reason(CHECK, made(blocks)) == NO_RATES

@@ -33,7 +33,7 @@ def test_below_the_rest() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "issue"),
-    [(0.49, 0.0, False), (0.51, 0.0, True), (0.0, 0.24, False), (0.0, 0.26, True)],
+    [(0.5, 0.0, False), (0.51, 0.0, True), (0.0, 0.25, False), (0.0, 0.26, True)],
 )
 def test_at_its_bounds(low: float, high: float, *, issue: bool) -> None:
     assert passes(CHECK, seen((low, high))) is not issue
@@ -54,3 +54,11 @@ def test_a_normalised_current_is_no_finding() -> None:
 
 def test_it_needs_a_membrane() -> None:
     assert "membrane" in reason(CHECK, made([layer()]))
+
+
+def test_a_membrane_that_nobody_knows() -> None:
+    rows = [layer(membrane_low_share=None, membrane_high_share=None)]
+    record = made(rows, probes={"membrane": ["membrane_low_share", "membrane_high_share"]})
+    assert reason(CHECK, record) == (
+        "no membrane is known of any spiking layer; use an adapter that shows it"
+    )

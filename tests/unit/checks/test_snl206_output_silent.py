@@ -47,3 +47,23 @@ def test_a_silent_branch_is_not_the_output_of_its_block() -> None:
 
 def test_nothing_is_known() -> None:
     assert "firing_rate" in reason(CHECK, made([{"norm": 1.0}]))
+
+
+def test_a_silent_output_of_the_last_block_in_words() -> None:
+    rows = [layer(site="b.sn2", rate=0.1, block=0),
+            layer(site="b.output", role="block_output", rate=0.0, block=0)]  # fmt: skip
+    finding = only(CHECK, made(rows))
+    assert (finding.severity, finding.site) == ("error", "b.output")
+    assert finding.evidence == ("net: b.output, the last layer: 0 spikes (N = 128 samples, T = 4)")
+
+
+def test_outputs_of_zero_without_the_number_of_samples() -> None:
+    tests: dict[str, Any] = {"output": {"largest": 0.0, "zero_share": 1.0}}
+    finding = only(CHECK, made(layers(0.2), tests=tests))
+    assert finding.severity == "error"
+    assert finding.evidence == "net: 100 % of the outputs are exactly 0, bound below 100 %"
+
+
+def test_outputs_alone_are_known() -> None:
+    known: dict[str, Any] = {"output": {"largest": 1.0, "zero_share": 0.5}}
+    assert passes(CHECK, made([{"norm": 1.0}], tests=known))

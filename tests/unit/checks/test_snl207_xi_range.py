@@ -40,4 +40,12 @@ def test_a_neuron_without_a_leak_has_none() -> None:
     assert math.isnan(integrate)
     assert "IF neuron" in reason(CHECK, seen(integrate))
     assert passes(CHECK, seen(integrate, 2.0))
+    assert passes(CHECK, seen(math.inf, 2.0))
     assert "input_current" in reason(CHECK, made([layer()]))
+
+
+def test_one_layer_alone() -> None:
+    assert only(CHECK, seen(0.5)).evidence == (
+        "net: xi = 0.5 at 0, bounds 1 and 3; 1 of 1 leaky layers are outside (N = 128 samples, T = "
+        "4)"
+    )

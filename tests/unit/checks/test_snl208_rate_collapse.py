@@ -53,3 +53,25 @@ def test_fewer_than_four_layers_that_fire() -> None:
 def test_graded_layers_with_a_negative_mean_are_left_out() -> None:
     rows = [layer(rate=-0.5, signal="counts"), *layers(0.2, 0.2, 0.2, 0.2)]
     assert passes(CHECK, made(rows))
+
+
+def test_silent_layers_before_it_are_counted_but_not_fitted() -> None:
+    rates = [0.0, *(0.4 * 0.25 ** np.arange(5))]
+    finding = only(CHECK, made(layers(*rates)))
+    assert finding.site == "5"
+    assert "5 layers), from 0.4 to 0.00156 at 5; over 4 layers 3.9e-03" in finding.evidence
+    assert "below 1 spike in all samples from layer 8 on" in finding.evidence  # one further
+
+
+def test_exactly_four_layers_are_enough() -> None:
+    assert only(CHECK, made(layers(0.4, 0.04, 0.004, 0.0004))).site == "3"
+
+
+def test_the_layer_at_which_less_than_one_spike_is_left() -> None:
+    """Whatever the factor and the size: the first l with r_l x elements < 1."""
+    for factor in (0.05, 0.13, 0.3):
+        for neurons in (3, 50, 4000):
+            rates = 0.4 * factor ** np.arange(5)
+            text = only(CHECK, made(layers(*rates, neurons=neurons))).evidence
+            wanted = next(n for n in range(99) if 0.4 * factor**n * neurons * 128 * 4 < 1)
+            assert f"from layer {wanted} on" in text

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from snnlens.checks.energy import Energy
+from snnlens.checks.energy import AMPLITUDES, Energy
 from snnlens.recording.record import Record, Schema
 from tests.unit.checks.handmade import layers, made, only, passes, reason
 
@@ -63,3 +63,31 @@ def test_what_is_missing() -> None:
     told = run(2000, samples=None, time_steps=None)
     told.sites["batch"] = N
     assert not passes(CHECK, told)  # the layers say them
+
+
+@pytest.mark.parametrize(("batch", "calls"), [(5, 2), (10, 1), (10, 0)])
+def test_the_layers_say_n_and_t_where_the_facts_do_not(batch: int, calls: int) -> None:
+    """N = batch x calls, a layer that was never counted as called once; T is the longest."""
+    record = run(2000, samples=None, time_steps=None)
+    record.sites[["batch", "forward_calls"]] = [batch, calls]
+    assert only(CHECK, record).evidence == only(CHECK, run(2000)).evidence
+    told = run(2000, time_steps=None)
+    told.sites["time_steps"] = T
+    assert only(CHECK, told).evidence == only(CHECK, run(2000)).evidence
+
+
+def test_facts_come_before_the_layers() -> None:
+    record = run(2000)
+    record.sites[["batch", "time_steps"]] = [77, 99]
+    assert only(CHECK, record).evidence.endswith("N = 10 samples, T = 4")
+
+
+def test_no_layer_with_weights() -> None:
+    record = run(2000)
+    record.tables["synaptic_operations"]["macs"] = 0
+    assert reason(CHECK, record) == "no layer with weights was run"
+
+
+def test_amplitudes_of_theta() -> None:
+    assert reason(CHECK, run(2000, amplitudes="theta")) == AMPLITUDES
+    assert not passes(CHECK, run(2000, amplitudes="one"))

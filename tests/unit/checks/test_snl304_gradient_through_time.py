@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from snnlens.checks.gradient_through_time import GradientThroughTime
@@ -50,3 +53,25 @@ def test_it_needs_four_steps_and_a_gradient() -> None:
     assert "gradient_norm" in reason(CHECK, made([{"rate": 0.2}]))
     zeros = made([layer(norms=[0.0] * 5 + [1.0] * 3, time_steps=T)])
     assert "4 steps" in reason(CHECK, zeros)
+
+
+def test_the_worst_layer_need_not_be_the_last() -> None:
+    assert only(CHECK, back(0.2, 0.3)).site == "0"
+    assert only(CHECK, back(0.3, 5.1, 0.2)).site == "1"
+
+
+def test_where_t_is_not_known() -> None:
+    record = back(0.2)
+    record.sites["time_steps"] = pd.NA
+    assert reason(CHECK, record) == (
+        "T is unknown: a factor per step needs at least 4; show more steps"
+    )
+
+
+def test_a_gradient_that_is_not_finite_is_another_finding() -> None:
+    norms = [*(0.1 ** np.arange(T - 1.0)), math.inf]
+    record = made([layer(norms=norms, time_steps=T)])
+    assert reason(CHECK, record) == (
+        "no spiking layer has 4 steps with a positive, finite gradient; see SNL301 and SNL305"
+    )
+    assert only(CHECK, made([layer(norms=norms[:-1], time_steps=T)])).site == "0"

@@ -48,3 +48,23 @@ def test_shortcuts_make_it_a_note() -> None:
 def test_few_layers_or_unknown_slopes() -> None:
     assert "7 spiking layers" in reason(CHECK, deep(100.0, 7))
     assert "0 spiking layers" in reason(CHECK, made([layer(slope=None)] * 20))
+
+
+def test_slopes_of_zero_have_no_product() -> None:
+    rows = [layer(slope=2.0)] * 11 + [layer(slope=0.0)]
+    finding = only(CHECK, made(rows))
+    assert "11 spiking layers with largest slopes of 2 to 2, product 1e+3.3" in finding.evidence
+
+
+def test_exactly_eight_layers_are_enough() -> None:
+    assert only(CHECK, deep(100.0, 8)).evidence.startswith("net: 8 spiking layers")
+
+
+def test_a_note_says_why_it_is_one() -> None:
+    block = layer(site="b.input", role="block_input", slope=None)
+    rows = [block, *[layer(slope=0.5)] * 11]
+    assert only(CHECK, made(rows, residual="sew")).evidence == (
+        "net: 11 spiking layers with largest slopes of 0.5 to 0.5, product 1e-3.3, bounds 1e-3 and "
+        "1e+3; its blocks have shortcuts around them"
+    )
+    assert only(CHECK, made(rows, residual="spiking")).evidence.endswith("bounds 1e-3 and 1e+3")

@@ -48,3 +48,31 @@ def test_the_active_share_alone(active: float, *, issue: bool) -> None:
 
 def test_it_needs_the_probe() -> None:
     assert "surrogate_active" in reason(CHECK, made([layer()]))
+
+
+def test_no_layer_whose_surrogate_is_known() -> None:
+    assert reason(CHECK, seen({"surrogate_active": None})) == (
+        "no spiking layer has a surrogate that its adapter knows; name one that does"
+    )
+
+
+def test_each_layer_by_the_smaller_of_its_two_shares() -> None:
+    """A mean of half its peak is no finding, whatever the peak; the active share may be."""
+    for slope in (0.5, 1.0, 4.0):
+        by_mean = {"surrogate_active": 1.0, "surrogate_mean": 0.004 * slope, "slope": slope}
+        by_share = {"surrogate_active": 0.004, "surrogate_mean": 0.5 * slope, "slope": slope}
+        text = only(CHECK, seen(by_mean)).evidence
+        assert "at 0 the mean of sigma' over its peak is 0.004, bound 0.01" in text
+        text = only(CHECK, seen(by_share)).evidence
+        assert "at 0 the share of neuron-steps with sigma' != 0 is 0.004, bound 0.01" in text
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, None])
+def test_without_a_peak_the_active_share_counts(slope: float | None) -> None:
+    row = {"surrogate_active": 0.5, "surrogate_mean": 1e-9, "slope": slope}
+    assert passes(CHECK, seen(row))
+    assert "share of neuron-steps" in only(CHECK, seen(row | {"surrogate_active": 0.005})).evidence
+
+
+def test_exactly_at_its_bound() -> None:
+    assert passes(CHECK, seen({"surrogate_active": 0.01, "surrogate_mean": 0.5}))

@@ -10,7 +10,7 @@ import pytest
 from snnlens.checks.and_silence import AndSilence
 from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, record
-from tests.unit.checks.handmade import only, passes, reason
+from tests.unit.checks.handmade import made, only, passes, reason
 
 CHECK = AndSilence()
 
@@ -46,3 +46,33 @@ def test_zero_init_keeps_the_rate() -> None:
 
 def test_blocks_that_join_otherwise() -> None:
     assert "AND" in reason(CHECK, joined(0.0, "add"))
+
+
+def outputs(*shares: float | None) -> Record:
+    """Block outputs that fire in these shares; None was not recorded."""
+    rates = [{} if share is None else {"rate": share} for share in shares]
+    rows = [{"site": f"b{b}.output", "role": "block_output", "block": b} | rate
+            for b, rate in enumerate(rates)]  # fmt: skip
+    return made(rows, connect="and")
+
+
+def test_a_factor_needs_four_blocks_and_silence_none() -> None:
+    assert passes(CHECK, outputs(0.2, 0.2, 0.2, 0.2))
+    assert reason(CHECK, outputs(0.2, 0.2, 0.2)) == "3 blocks: a factor per block needs at least 4"
+    assert only(CHECK, outputs(0.2, 0.0, 0.2)).site == "b1.output"
+
+
+def test_from_the_first_share_to_the_last() -> None:
+    finding = only(CHECK, outputs(0.8, 0.08, 0.008, 0.0008))
+    assert finding.evidence.endswith(
+        "the share that fires goes from 0.8 at O^0 to 0.0008 at O^3 (N = 128 samples, T = 4)"
+    )
+
+
+def test_blocks_that_were_not_recorded_are_left_out() -> None:
+    assert passes(CHECK, outputs(0.2, None, 0.2, 0.2, 0.2))
+
+
+def test_the_first_share_is_that_of_the_first_block_that_was_recorded() -> None:
+    text = only(CHECK, outputs(None, 0.8, 0.08, 0.008, 0.0008)).evidence
+    assert "the share that fires goes from 0.8 at O^0 to 0.0008 at O^3" in text

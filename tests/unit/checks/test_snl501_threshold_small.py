@@ -148,3 +148,12 @@ def test_the_reason_for_its_bound() -> None:
     z = (np.arange(100_000) + 0.5) / 100_000
     part = np.sqrt(((quantised(z, 5) - z) ** 2).mean() / (z**2).mean())
     assert part == pytest.approx(0.1, abs=1e-4)  # of a sum for an integral
+
+
+def test_two_dead_channels_may_hold_more() -> None:
+    """400 of the 2000 values of layer 1."""
+    made = sized(record(relu()), "act1", clip=0.1)
+    change(made, "conversion_layers", {"layer": "act1"}, saturated=400, dead_channels=2)
+    finding = only(CHECK, made)
+    assert finding.severity == "note"
+    assert "maybe in 2 dead channels alone, whose theta is a guess" in finding.evidence

@@ -7,7 +7,7 @@ import pytest
 
 from snnlens.checks.threshold_large import ThresholdLarge
 from snnlens.recording.record import Record
-from tests.unit.checks.converted import NO_LAYERS, OTHER, counted, one_layer, relu
+from tests.unit.checks.converted import NO_LAYERS, OTHER, counted, one_layer, relu, sited
 from tests.unit.checks.handmade import only, passes, reason
 from tests.unit.conversion_record import Net, change, record
 
@@ -125,3 +125,7 @@ def test_what_its_bound_says_of_normal_currents() -> None:
     """The reason names .4 for the maximum of a million values."""
     z = np.maximum(np.random.default_rng(0).normal(size=1_000_000), 0)
     assert 1.5 * (z**2).sum() / z.sum() / z.max() == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_layer_that_is_a_site_is_named() -> None:
+    assert only(CHECK, sited(used(record(relu()), "act2", 0.2), "act2")).site == "act2"

@@ -142,3 +142,20 @@ def test_another_question() -> None:
     assert reason(CHECK, OTHER) == (
         "the record holds no conversion_accuracy; `snnlens conversion` makes one that does"
     )
+
+
+@pytest.mark.parametrize(("least", "issue"), [(80, False), (75, True)])
+def test_a_perfect_ann_is_not_known_exactly(least: float, *, issue: bool) -> None:
+    """Of 20 samples, all right: 300 sqrt(2 x .95 x .05 / 20) = 20.7 points."""
+    assert passes(CHECK, accuracies(100, least, 100, samples=20)) is not issue
+
+
+def test_what_it_has_come_to_is_that_of_the_largest_t() -> None:
+    """75.3 is more than 5 points below 80.5, and less than that below 79.6."""
+    finding = only(CHECK, accuracies(95, 75.3, 79.6, 80.5))
+    assert "parallel 75.3% at T = 1, then no longer for want of steps (80.5%)" in finding.evidence
+
+
+def test_kinds_in_the_order_of_the_run() -> None:
+    evidence = only(CHECK, record(Net(neurons=("sequential", "parallel")))).evidence
+    assert evidence.index("sequential 30.0%") < evidence.index("parallel 30.0%")

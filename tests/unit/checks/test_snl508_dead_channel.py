@@ -65,3 +65,12 @@ def test_learned_thresholds() -> None:
 
 def test_another_question() -> None:
     assert reason(CHECK, OTHER) == NO_LAYERS
+
+
+def test_the_samples_are_those_that_thresholds_were_read_of() -> None:
+    made = dead(act0=1)
+    made.networks["mlp-4x10-s0"]["calibration_samples"] = 1000
+    assert only(CHECK, made).evidence.endswith(
+        "(N = 1000 samples that thresholds were read of; another sample wakes such a channel with "
+        "a probability of at most 0.003, 95 %)"
+    )

@@ -39,3 +39,10 @@ def test_not_applicable() -> None:
     assert reason(CHECK, ungiven(record(Net()), "classes")) == (
         "the ANN's accuracy or the number of classes is not known"
     )
+
+
+def test_without_the_ann_itself() -> None:
+    made = record(Net())
+    table = made.tables["conversion_accuracy"]
+    made.tables["conversion_accuracy"] = table[table["neuron"] != "ann"]
+    assert reason(CHECK, made) == "the ANN's accuracy or the number of classes is not known"

@@ -124,3 +124,11 @@ def test_another_question() -> None:
     assert reason(CHECK, OTHER) == (
         "the record holds no attribution_maps; `snnlens attribution` makes one that does"
     )
+
+
+def test_methods_in_the_order_of_the_run() -> None:
+    made = record(Net(methods=("saliency", "ig", "gradcam")))
+    zeroed(made, {"method": "saliency", "sample": 0}, {"method": "ig", "sample": 1})
+    assert only(CHECK, made).evidence.startswith(
+        "net: zero: the maps of saliency of 1 sample (0), ig of 1 sample (1); largest"
+    )

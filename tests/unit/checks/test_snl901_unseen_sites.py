@@ -116,3 +116,23 @@ def test_a_layer_that_is_called_past_its_hooks() -> None:
     with snnlens.record(model, ["firing_rate"]) as recorder:
         model(torch.rand(2, 3, 4))
     assert only(UnseenSites(), recorder.record()).site == "b"
+
+
+def test_what_the_recorder_says_that_it_did_not_see() -> None:
+    two = [layer(), layer()]
+    outcome = UnseenSites().outcome(made(two, replaced=["1", "gone"], unheard=["0"], elsewhere=3))
+    assert [(f.severity, f.site) for f in outcome.findings] == [
+        ("warning", "1"), ("warning", "0"), ("warning", None),
+    ]  # fmt: skip
+    replaced, unheard, elsewhere = (f.evidence for f in outcome.findings)
+    assert replaced == (
+        "net: 2 of 2 sites gave their place to another module while they were recorded, which was "
+        "not seen: 1, gone"
+    )
+    assert unheard == (
+        "net: 1 of 2 sites ran again inside the backward pass, where their gradient was not "
+        "heard: 0"
+    )
+    assert elsewhere == ("net: 3 passes that other threads made at the same time were not recorded")
+    none = made(two, replaced=[], unheard=None, elsewhere=0)
+    assert UnseenSites().outcome(none).outcome == "passed"

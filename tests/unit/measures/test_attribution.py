@@ -10,7 +10,16 @@ from scipy import stats
 from sklearn.metrics import auc
 
 from snnlens.errors import InputError
-from snnlens.measures.attribution import area, interval, rank_correlation, relative_delta
+from snnlens.measures.attribution import (
+    ROUNDING,
+    alike,
+    area,
+    falls_below,
+    interval,
+    missed,
+    rank_correlation,
+    relative_delta,
+)
 
 REL = 1e-12  # sums of some hundred float64 values
 
@@ -88,6 +97,10 @@ def test_rank_correlation_of_what_has_no_ranks() -> None:
     for other in (np.zeros_like(a), np.full_like(a, math.nan)):
         assert math.isnan(rank_correlation(a, other))
         assert math.isnan(rank_correlation(other, a))
+    one_missing = [1.0, math.nan, 3.0]
+    assert math.isnan(rank_correlation(one_missing, [1.0, 2.0, 3.0]))
+    assert math.isnan(rank_correlation([1.0, 2.0, 3.0], one_missing))
+    assert rank_correlation([1.0, 2.0], [2.0, 1.0]) == -1
     assert math.isnan(rank_correlation([], []))
     assert math.isnan(rank_correlation([1.0], [2.0]))
 
@@ -149,3 +162,52 @@ def test_relative_delta_that_is_none() -> None:
     assert [math.isnan(v) for v in found] == [True, True, False]
     assert found[2] == 0
     assert float(relative_delta(-0.5, 0.0, 2.0)) == 0.25
+    infinite = relative_delta(
+        [math.inf, 1.0, 1.0], [math.inf, math.inf, math.inf], [0.0, math.inf, 0]
+    )
+    assert [math.isnan(v) for v in infinite] == [True, True, False]  # and no warning
+
+
+# --- words and rounding ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("relative", "of", "said"),
+    [
+        (0.0512, "", "5.12 %"),
+        (0.0512, "f(x)", "5.12 % of f(x)"),
+        (9.99, "f(x)", "999 % of f(x)"),
+        (10.0, "f(x)", "10 times f(x)"),  # from ten times on
+        (12.34, "", "12.3 times"),
+    ],
+)
+def test_what_is_missed_in_words(relative: float, of: str, said: str) -> None:
+    assert missed(relative, of) == said
+
+
+@pytest.mark.parametrize("size", [1.0, -1.0, 8.0, 0.125])
+def test_below_by_more_than_rounding(size: float) -> None:
+    """ROUNDING counts relative to the larger of the two sizes; exactly at it is not below."""
+    low, step = size, abs(size) * ROUNDING
+    assert falls_below(low - 1.001 * step, low)
+    assert not falls_below(low - 0.999 * step, low)
+    assert not falls_below(low, low)
+    assert not falls_below(low + 2 * step, low)
+
+
+def test_the_larger_size_counts() -> None:
+    assert not falls_below(0.0, 0.0)
+    assert falls_below(0.0, 1e-9)  # beside 0 everything is large
+    assert falls_below(-1e-9, 0.0)
+    assert falls_below(-1.0, 1.0)
+    assert not falls_below(1.0, -1.0)
+    assert falls_below(-1.0, -1.0 + 1.001e-6)
+    assert not falls_below(-1.0, -1.0 + 0.999e-6)
+
+
+def test_alike_means_the_least_and_the_largest() -> None:
+    assert alike(0.7)
+    assert alike(0.7, 0.7 - 0.9 * 0.7 * ROUNDING, 0.7)
+    assert not alike(0.7, 0.7 - 1.1 * 0.7 * ROUNDING, 0.7)
+    assert not alike(0.7, 0.7, 0.70001)
+    assert not alike(0.70001, 0.7, 0.7)

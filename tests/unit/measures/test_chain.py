@@ -138,7 +138,7 @@ def test_same_step_ratio_is_the_law_at_one_step() -> None:
     norms = chain_norms(gram, neuron, 20)
     ratio = same_step_ratio(spiking_share(gram), neuron, np.arange(21.0))
     assert (norms / norms[0]).tolist() == pytest.approx(ratio.tolist(), rel=1e-12)
-    assert spiking_share(gram) == 0.25
+    assert spiking_share(gram) == spiking_share(gram / 8) == 0.25
     assert math.isnan(spiking_share(np.zeros((2, 1, 1))))
 
 

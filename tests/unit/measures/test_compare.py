@@ -91,6 +91,68 @@ def test_without_seeds_there_is_no_interval() -> None:
         assert np.isnan(found.high)
 
 
+@pytest.mark.parametrize("function", [paired, welch])
+def test_shapes_are_kept_without_an_interval(function: type[Change]) -> None:
+    found = function(np.ones((2, 3, 1)), np.full((2, 3, 1), 3.0))  # type: ignore[call-arg]
+    assert [part.shape for part in found] == [(2, 3)] * 5
+    assert (found.change == 2).all()
+    assert np.isnan(found.low).all()
+
+
+@pytest.mark.parametrize("function", [paired, welch])
+@pytest.mark.parametrize("worst", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_none_gives_no_interval_and_no_warning(
+    function: type[Change], worst: float
+) -> None:
+    for a, b in (
+        ([worst, 1.0], [worst, 2.0]),
+        ([1.0, 2.0], [worst, 1.0]),
+        ([worst] * 2, [worst] * 2),
+    ):
+        found = function(a, b)  # type: ignore[call-arg]
+        assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("function", [paired, welch])
+def test_what_is_infinite_is_not_said_to_be_zero(function: type[Change]) -> None:
+    """An exploded norm beside one that did not explode, and beside another."""
+    found = function([math.inf, math.inf], [1.0, 2.0])  # type: ignore[call-arg]
+    assert (float(found.a), float(found.b), float(found.change)) == (math.inf, 1.5, -math.inf)
+    found = function([1.0, math.inf], [math.inf, 2.0])  # type: ignore[call-arg]
+    assert (float(found.a), float(found.b)) == (math.inf, math.inf)
+    assert np.isnan(found.change)
+    one = function([math.inf], [1.0])  # type: ignore[call-arg]
+    assert (float(one.a), float(one.change)) == (math.inf, -math.inf)
+
+
+@pytest.mark.parametrize("function", [paired, welch])
+def test_numbers_whose_squares_are_too_large(function: type[Change]) -> None:
+    """An exploded norm: the change is known, its interval is not finite, and nothing warns."""
+    found = function([1e200, 3e200], [4e200, -2e200])  # type: ignore[call-arg]
+    assert float(found.change) == -1e200
+    assert not np.isfinite([found.low, found.high]).any()
+
+
+@pytest.mark.parametrize("function", [paired, welch])
+@pytest.mark.parametrize("size", [1e100, 1.7e308])
+def test_numbers_that_overflow_on_the_way(function: type[Change], size: float) -> None:
+    found = function([size, size / 3], [-size, -size / 2])  # type: ignore[call-arg]
+    assert found.low.shape == ()  # and nothing warns
+    assert np.isnan(found.low) or found.low <= found.change or math.isinf(found.change)
+
+
+@pytest.mark.parametrize("function", [paired, welch])
+def test_rows_of_another_size_do_not_count(function: type[Change]) -> None:
+    """What is rounding beside 1 is none beside 1e-20; equal values have no spread of rounding."""
+    a = np.array([[1e-20, 3e-20, 5e-20], [1.0, 2.0, 3.0], [0.1, 0.1, 0.1]])
+    assert np.std([0.1, 0.1, 0.1]) > 0
+    found, alone = function(a, 2 * a), [function(row, 2 * row) for row in a]  # type: ignore[call-arg]
+    for part, each in zip(found, zip(*alone, strict=True), strict=True):
+        assert part.tolist() == [float(number) for number in each]
+    assert found.a.tolist() == pytest.approx([3e-20, 2.0, 0.1], rel=1e-15)
+    assert found.low[2] == found.high[2]
+
+
 def test_without_spread_the_interval_is_a_point() -> None:
     for found in (paired([1.0, 2.0], [2.0, 3.0]), welch([1.0, 1.0], [2.0, 2.0])):
         assert (float(found.low), float(found.high)) == (1.0, 1.0)
@@ -103,6 +165,12 @@ def test_a_missing_value_hides_nothing() -> None:
         assert np.isnan(found.low)
 
 
+def test_a_ratio_too_large_for_a_number_is_infinite() -> None:
+    found = ratio([1e-300, 2e-300], [1e300, 3e300], pair=True)
+    assert float(found.change) == math.inf  # and no warning
+    assert 0 < float(found.a) < float(found.b) < math.inf
+
+
 def test_a_zero_has_no_logarithm() -> None:
     found = ratio([0.0, 1.0], [1.0, 2.0], pair=True)
     assert np.isnan(found.a)
@@ -112,7 +180,12 @@ def test_a_zero_has_no_logarithm() -> None:
 def test_the_rounding_of_a_mean_is_no_change() -> None:
     found = welch([5 / 3, 0.0, -5 / 3 - 1e-17], [0.1, 0.2, 0.3])
     assert float(found.a) == 0.0
-    assert float(welch([0.1, 0.2, 0.3], [0.3, 0.1, 0.2]).change) == 0.0
+    nearly = [0.1, 0.2, -0.3]
+    assert np.mean(nearly) != 0
+    assert float(welch(nearly, [1.0, 2.0]).a) == 0.0
+    assert float(welch([1e-9 + x for x in nearly], [1.0, 2.0]).a) == pytest.approx(1e-9, rel=1e-6)
+    assert np.mean([0.1, 0.2, 0.3]) != np.mean([0.3, 0.2, 0.1])
+    assert float(welch([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]).change) == 0.0
 
 
 def test_refusals() -> None:

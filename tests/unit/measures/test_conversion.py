@@ -79,6 +79,15 @@ def test_a_constant_has_no_correlation(constant: float) -> None:
     assert math.isnan(pearson(y, np.full(300, constant)))
 
 
+def test_infinite_sums_have_no_correlation_and_no_warning() -> None:
+    for worst in range(5):
+        sums = [[3.0], [2.0], [2.0], [3.0], [5.0]]
+        sums[worst] = [math.inf]
+        with_infinite = correlation(*sums, values=[4])
+        assert not np.isfinite(with_infinite).any() or with_infinite[0] == 0
+    assert np.isnan(correlation([1e200], [1e200], [1e200], [1e200], [1e200], values=[1]))
+
+
 def test_silent_neurons_count() -> None:
     """Zeros in both bring r near 1: they are kept, as the docstring says."""
     x, y = np.array([0.2, 0.4, 0.6]), np.array([0.4, 0.2, 0.6])
@@ -111,6 +120,13 @@ def test_zeros_are_left_out_and_two_points_have_no_interval() -> None:
     assert math.isnan(power_law([2], [0.5]).exponent)
 
 
+def test_a_fall_too_steep_for_a_number_has_no_exponent() -> None:
+    """Of x that differ by 1e-6 the factor per unit of log x is below every float."""
+    found = power_law([1.0, 1.000001], [1.0, 1e-5])
+    assert math.isnan(found.exponent)
+    assert found.points == 2
+
+
 def test_power_law_refuses() -> None:
     with pytest.raises(InputError) as error:
         power_law([0, 2], [1.0, 1.0])
@@ -140,6 +156,11 @@ def test_smallest_steps(
     steps: list[int], accuracies: list[float], reference: float, within: float, found: int | None
 ) -> None:
     assert smallest_steps(steps, accuracies, reference, within=within) == found
+
+
+def test_close_is_one_point_unless_it_is_said() -> None:
+    assert smallest_steps([2, 4, 8], [93.5, 94.0, 95.0], 95.0) == 4
+    assert smallest_steps([2, 4], [93.9, 93.8], 95.0) is None
 
 
 def test_smallest_steps_refuses() -> None:

@@ -88,6 +88,7 @@ def test_bootstrap_from_ten_seeds_on() -> None:
     # numpy's quantile lies between the order statistics 249 and 250, 9749 and 9750
     assert means[249] <= found.low <= means[250]
     assert means[9749] <= found.high <= means[9750]
+    assert found.mean == pytest.approx(values.mean(), rel=1e-15)
     assert (found.seeds, found.method) == (10, "bootstrap over 10 seeds")
     # and it is about the normal interval: z times the error of the mean without ddof
     half = 1.96 * values.std() / math.sqrt(10)

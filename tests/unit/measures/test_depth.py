@@ -33,6 +33,7 @@ def test_direction() -> None:
     """Below 1: the norm falls toward the input (vanishing)."""
     assert factor_per_block([0, 1, 2], [1.0, 2.0, 4.0]).factor == pytest.approx(0.5)
     assert factor_per_block([0, 1, 2], [4.0, 2.0, 1.0]).factor == pytest.approx(2.0)
+    assert factor_per_block([3, 4], [1.0, 4.0]).factor == pytest.approx(0.25)  # two do
 
 
 @pytest.mark.parametrize(

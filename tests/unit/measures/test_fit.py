@@ -62,6 +62,8 @@ def test_zeros_and_what_is_not_finite_are_left_out_and_counted() -> None:
     assert (fit.points, fit.zeros, fit.non_finite) == (3, 2, 2)
     assert fit.factor == pytest.approx(0.5, rel=1e-12)  # at l = 0, 2 and 4, not at 0, 1 and 2
     assert fit == factor_per_block(norms, list(range(7)))
+    apart = [0, 1, 3, 4, 9, 10, 11]
+    assert factor_per_step(norms, apart) == factor_per_block(norms, apart) != fit
 
 
 def test_backward_is_the_direction_of_the_gradient() -> None:

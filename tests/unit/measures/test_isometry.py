@@ -129,6 +129,12 @@ def test_nothing_passes() -> None:
     assert (got.mean.value, got.mean.low, got.variance.value, got.variance.high) == (0, 0, 0, 0)
 
 
+def test_one_output_element_has_one_eigenvalue() -> None:
+    v = np.random.default_rng(8).choice([-1.0, 1.0], size=32)
+    got = eigenvalue_moments(np.outer(v, v) * 9, 1)  # J = 3
+    assert (got.mean.value, got.variance.value) == (9, 0)
+
+
 def test_nan_stays() -> None:
     gram = np.eye(32)
     gram[3, 4] = gram[4, 3] = math.nan
@@ -138,7 +144,10 @@ def test_nan_stays() -> None:
 def test_wrong_input() -> None:
     with pytest.raises(InputError, match=r"^probe vectors must be at least 32; got 31$"):
         eigenvalue_moments(np.eye(31), 10)
-    with pytest.raises(InputError, match=r"must be a square matrix; got \(32, 33\)$"):
+    with pytest.raises(
+        InputError,
+        match=r"^the products of the probe vectors must be a square matrix; got \(32, 33\)$",
+    ):
         eigenvalue_moments(np.ones((32, 33)), 10)
     with pytest.raises(InputError, match=r"^m must be at least 1 element; got 0$"):
         eigenvalue_moments(np.eye(32), 0)

@@ -188,6 +188,7 @@ def test_xi_exists_only_for_a_leak() -> None:
     assert np.isnan(xi([10.0], [10.0], [10], [1.0], [0.5], [0.5])).all()
     assert np.isnan(xi([0.0], [0.0], [0], [1.0], [0.5], [0.5])).all()
     assert np.isnan(xi_at_step(*recorded, [1.0], [1.0], [1.0], [0])).all()
+    assert np.isnan(xi_at_step(*recorded, [1.0], [1.5], [1.0], [100_000])).all()  # 1.5^100000
 
 
 def test_xi_of_several_sites_at_once() -> None:

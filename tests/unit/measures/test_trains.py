@@ -58,6 +58,7 @@ def test_patterns_are_those_of_the_chain(steps: int) -> None:
     trains = np.repeat(every, np.arange(len(every)) + 1, axis=0)
     found = reference_trains(np.random.default_rng(2).permutation(trains).T)
     assert found.patterns is not None
+    assert found.patterns.dtype == np.int64
     assert found.patterns.tolist() == list(range(1, 2**steps + 1))
     assert constant_share(found.patterns) == found.constant_share
 

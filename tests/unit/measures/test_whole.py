@@ -10,11 +10,12 @@ import pytest
 from scipy.stats import entropy
 
 from snnlens.errors import InputError
-from snnlens.measures import whole
+from snnlens.measures import isometry, whole
 from snnlens.measures.whole import (
     WHOLE,
     bits,
     constant_share,
+    eigenvalue_moment,
     measure,
     pattern_entropy,
     quantile,
@@ -208,3 +209,33 @@ def test_measure_says_what_is_missing() -> None:
 def test_names_are_the_functions() -> None:
     assert all(getattr(whole, name) is function for name, function in WHOLE.items())
     assert len(WHOLE) == 9
+
+
+@pytest.mark.parametrize("moment", ["mean", "variance"])
+@pytest.mark.parametrize("number", ["value", "low", "high"])
+def test_an_eigenvalue_moment_is_that_of_the_square_of_products(moment: str, number: str) -> None:
+    """The columns of a table: G row by row, and m in each of its rows."""
+    w = np.random.default_rng(0).normal(size=(33, 40))
+    gram = w @ w.T
+    estimate = getattr(isometry.eigenvalue_moments(gram, 40), moment)
+    columns = gram.ravel(), np.full(gram.size, 40)
+    found = measure("eigenvalue_moment", *columns, moment=moment, number=number)
+    assert found == getattr(estimate, number)
+    assert isinstance(found, float)
+
+
+def test_an_eigenvalue_moment_by_hand() -> None:
+    """All products of one vector with itself are 9 m: J = 3 I, and signs for its elements."""
+    gram, outputs = np.full(32 * 32, 36.0), np.full(32 * 32, 4)
+    gram[:: 32 + 1] = 36.0
+    assert eigenvalue_moment(gram, outputs, moment="mean", number="value") == 9
+    assert eigenvalue_moment(gram, outputs, moment="variance", number="value") == 36**2 / 4 - 81
+
+
+def test_every_byte_is_a_bit_map_and_one_train_a_pattern() -> None:
+    assert silent_share([255], neurons=8) == 0
+    assert silent_share([0], neurons=8) == 1
+    assert constant_share([1, 0, 0, 0]) == 1
+    assert constant_share([0, 1, 0, 0]) == 0
+    assert pattern_entropy([1, 0]) == 0
+    assert share_between([0, 1, 0], edges=[0, 1], low=0, high=1) == 1
