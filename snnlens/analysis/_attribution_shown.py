@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from snnlens.errors import InputError
 from snnlens.recording.record import Record
 
 SHOWN = ["network", "sample", "label", "target", "predicted", "score", "baseline", "static", "why"]
@@ -16,6 +17,7 @@ RIGHT, LABELLED, UNKNOWN = (
 )
 OF_SAMPLE = {"time": "attribution_time", "frames": "attribution_frames",
              "inputs": "attribution_inputs"}  # fmt: skip
+MOST_CELLS = 1e8  # of a map with all its frames
 OF_SPIKES = {"rasters": "attribution_rasters", "membranes": "attribution_membranes"}
 
 
@@ -27,7 +29,7 @@ def tables(record: Record) -> dict[str, pd.DataFrame]:
         if of in record.tables:
             made[name] = _of_sample(record.tables[of], chosen)
     if "attribution_shapes" in record.tables:
-        made["shapes"] = record.tables["attribution_shapes"].reset_index(drop=True)
+        made["shapes"] = _drawable(record.tables["attribution_shapes"].reset_index(drop=True))
     for name, of in OF_SPIKES.items():
         if of in record.tables:
             made[name] = _of_one(record.tables[of], chosen)
@@ -48,6 +50,15 @@ def shown(record: Record) -> pd.DataFrame:
         static = bool(record.networks.get(str(network), {}).get("static", False))
         made.append(row | {"why": why, "static": static})
     return pd.DataFrame(made, columns=SHOWN).astype({"label": "Int64"})
+
+
+def _drawable(shapes: pd.DataFrame) -> pd.DataFrame:
+    """The sizes of maps, none of which would fill the memory."""
+    steps, sides = shapes["steps"], shapes[["frames", "height", "width"]]
+    most = max(steps.max(), sides.astype(float).prod(axis=1).max())
+    if most > MOST_CELLS:
+        raise InputError("a map", got=f"{most:.2g} pixels", wanted=f"of at most {MOST_CELLS:.0e}")
+    return shapes
 
 
 def _of_sample(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:

@@ -57,7 +57,8 @@ def rows(record: Record, under: pd.DataFrame) -> pd.DataFrame:
     made = made.merge(_random(under), on=["network", "ground", "sample"], how="left")
     trust = record.tables.get("attribution_trust", maps.iloc[:0])
     trust = trust.reindex(columns=[*KEYS, "infidelity", "sensitivity"])
-    made = made.drop(columns="ground").merge(trust, on=KEYS, how="left")
+    made = made.drop(columns="ground")
+    made = made.merge(trust, on=KEYS, how="left", validate="many_to_one")
     return made.astype({"infidelity": float, "sensitivity": float})
 
 

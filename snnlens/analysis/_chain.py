@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from snnlens.errors import InputError
 from snnlens.measures.chain import ChainNeuron, chain_norms, same_step_ratio
 from snnlens.recording.blocks import Network
 from snnlens.recording.record import Record
@@ -68,6 +69,11 @@ def gram_at(record: Record, network: Network, block_input: int) -> Floats | None
     if rows.empty:
         return None
     shape = [int(rows[axis].max()) + 1 for axis in ("pattern", "step", "other_step")]
+    patterns, steps, others = shape
+    if not steps == others == patterns.bit_length() - 1 or patterns != 2**steps:
+        raise InputError(
+            "the Gram matrices of pattern_gram", got=shape, wanted="2^T of T times T numbers"
+        )
     ordered = rows.sort_values(["pattern", "step", "other_step"], kind="stable")
     return ordered["gram"].to_numpy(float).reshape(shape)
 

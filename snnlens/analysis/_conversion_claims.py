@@ -196,7 +196,7 @@ def _with_levels(seen: Answers, neuron: str) -> pd.DataFrame:
 def _at_levels(seen: Answers, neuron: str) -> pd.DataFrame:
     """The layers at T = L."""
     at = _with_levels(seen, neuron)[["network", "time_steps"]].astype({"time_steps": int})
-    rows = _layers_of(seen, neuron).merge(at, on=["network", "time_steps"])
+    rows = _layers_of(seen, neuron).merge(at, on=["network", "time_steps"], validate="many_to_one")
     if rows.empty:
         raise NotTestable(f"no layer was recorded at T = L of {neuron}")
     return rows
@@ -214,7 +214,7 @@ def _both(seen: Answers, neuron: str, other: str) -> pd.DataFrame:
     keys = ["network"] if other == "ann" else ["network", "time_steps"]
     reference = seen.table[seen.table["neuron"] == other][[*keys, "right"]]
     rows = seen.table[seen.table["neuron"] == neuron]
-    return rows.merge(reference, on=keys, suffixes=("", "_other"))
+    return rows.merge(reference, on=keys, suffixes=("", "_other"), validate="many_to_one")
 
 
 def _answers(seen: Answers, neuron: str, other: str, *, at_levels: bool) -> str:

@@ -97,7 +97,9 @@ def show(reporter: pytest.TerminalReporter) -> None:
     if not OUT or not found:
         return
     head = f"Tried {TIMES:g} times as often as in CI, {datetime.now(UTC):%Y-%m-%d}, "
-    head += f"Python {platform.python_version()}, {platform.machine()}, `make soak TIMES={TIMES:g}`."
+    head += (
+        f"Python {platform.python_version()}, {platform.machine()}, `make soak TIMES={TIMES:g}`."
+    )
     Path(OUT).mkdir(parents=True, exist_ok=True)
     page = markdown(found, head)
     (Path(OUT) / "soak.md").write_text(page, encoding="utf-8")

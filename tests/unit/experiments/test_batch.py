@@ -108,12 +108,12 @@ def test_wrong_names(tensors: dict[str, Tensor], got: str) -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (Y.float(), "y must be integers [samples]; got 'float32 [4]'"),
-        (Y.bool(), "y must be integers [samples]; got 'bool [4]'"),
-        (torch.tensor(3), "y must be integers [samples]; got 'int64 []'"),
-        (Y[:3], "y must be as long as x has samples: x is [4, 6]; got 3"),
-        (Y[:0], "y must be as long as x has samples: x is [4, 6]; got 0"),
-        (torch.cat([Y, Y]), "y must be as long as x has samples: x is [4, 6]; got 8"),
+        (Y.float(), "y of b.safetensors must be integers [samples]; got 'float32 [4]'"),
+        (Y.bool(), "y of b.safetensors must be integers [samples]; got 'bool [4]'"),
+        (torch.tensor(3), "y of b.safetensors must be integers [samples]; got 'int64 []'"),
+        (Y[:3], "y of b.safetensors must be as long as x has samples: x is [4, 6]; got 3"),
+        (Y[:0], "y of b.safetensors must be as long as x has samples: x is [4, 6]; got 0"),
+        (Y.repeat(2), "y of b.safetensors must be as long as x has samples: x is [4, 6]; got 8"),
     ],
 )
 def test_wrong_targets(y: Tensor, message: str) -> None:

@@ -100,7 +100,7 @@ def test_evaluation_and_passes_without_gradients_are_no_steps() -> None:
             seen.frame()
     assert str(error.value) == (
         "the watch must see a training step; got none; call the model in training mode (and watch "
-        "it before torch.compile)"
+        "the compiled model, not the one inside of it)"
     )
 
 
