@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,8 +71,8 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
     wrapped = [type(outer).__name__ for outer in around]
     adapters = [*more, *_installed()]
     claimed = dict(_claimed(inner, adapters))
-    listing = getattr(inner, "sites", None)
-    if callable(listing) and not isinstance(listing, nn.Module):  # a layer may be called so
+    listing = method(inner, "sites")
+    if listing is not None:
         sites = [_told(s, inner, claimed) for s in listing()]
         return Survey(inner, sites, claimed, wrapped, listed=True)
     if not claimed:
@@ -89,6 +90,16 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
     blocks = residual_blocks(inner, spikes)
     found = _with_blocks(neurons, blocks)
     return Survey(inner, found, claimed, wrapped, facts=_block_facts(blocks))
+
+
+def method(model: nn.Module, name: str) -> Callable[[], Any] | None:
+    """What a model has to say by `sites()`, `facts()` or `blocks()`; a layer may be called so, too.
+
+    >>> method(nn.ModuleDict({"sites": nn.ReLU()}), "sites") is None
+    True
+    """
+    found = getattr(model, name, None)
+    return found if callable(found) and not isinstance(found, nn.Module) else None
 
 
 def unwrapping(model: nn.Module) -> Iterator[nn.Module]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlens.adapters._survey import Survey, survey
+from snnlens.adapters._survey import Survey, method, survey
 from snnlens.data import sets
 from snnlens.data.sets import Set
 from snnlens.errors import HelpedOnly, InputError
@@ -239,8 +239,7 @@ def _description(
     params: Params, model: nn.Module, both: tuple[Set, Set], rank: Rank
 ) -> dict[str, Any]:
     """What train.json says."""
-    listing: Callable[[], dict[str, Any]] = getattr(model, "facts", dict)
-    listing = dict if isinstance(listing, nn.Module) else listing  # a layer may be called so
+    listing: Callable[[], dict[str, Any]] = method(model, "facts") or dict
     return {
         "name": params.name,
         "command": launched(command("train", params), rank.size),

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from snnlens.adapters._base import Adapter, Args, Layout, Named, first_tensor, tensors
-from snnlens.adapters._survey import Survey, survey
+from snnlens.adapters._survey import Survey, method, survey
 from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Step
 from snnlens.neuron.layers import Neuron
@@ -474,9 +474,9 @@ class Recorder:
         return _typed(pd.DataFrame(rows))
 
     def _network_facts(self) -> dict[str, Any]:
-        listing = getattr(self.model, "facts", None)
+        listing = method(self.model, "facts")
         lone = isinstance(self.model, Neuron)  # its facts are of one layer, not of a network
-        facts: dict[str, Any] = listing() if callable(listing) and not lone else {}
+        facts: dict[str, Any] = listing() if listing is not None and not lone else {}
         own = {"model": type(self.model).__name__, "forward_passes": self._clock.passes,
                "training_mode": self.model.training}  # fmt: skip
         return self._detected() | self.survey.facts | facts | own | self._odd() | self._facts
@@ -499,8 +499,10 @@ class Recorder:
             "frameworks": sorted({a.name for a in self.survey.adapters.values()}),
             "time_steps": max((s[0] for s in shapes if s), default=None),
             "time_axis": self._axis.axis,
-            "binary": all((s.signal == "spikes" and s.name not in self._graded)
-                          or self._only_ones(s) for s in neurons),
+            "binary": all(
+                (s.signal == "spikes" and s.name not in self._graded) or self._only_ones(s)
+                for s in neurons
+            ),
             "spiking_layers": len(neurons),
             "wrapped": self.survey.wrapped,
         }

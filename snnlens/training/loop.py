@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnlens.adapters._survey import method
 from snnlens.data.sets import Set
 from snnlens.errors import InputError, SnnlensError
 from snnlens.neuron import memory
@@ -174,8 +175,8 @@ def saving(model: nn.Module, *, on: bool) -> AbstractContextManager[None]:
     """
     if not on:
         return nullcontext()
-    listing = getattr(model, "blocks", None)
-    if listing is None or isinstance(listing, nn.Module):  # a list of layers may be called so
+    listing = method(model, "blocks")
+    if listing is None:
         raise InputError("checkpointing", got=type(model).__name__,
                          wanted="left out: this model lists no residual blocks")  # fmt: skip
     return memory.checkpointed(block for _, block in listing())

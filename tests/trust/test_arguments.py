@@ -223,14 +223,15 @@ def test_a_run_whose_name_is_no_text(capsys: pytest.CaptureFixture[str], tally: 
 # --- the environment -----------------------------------------------------------------------------
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
-    "a terminal of no width": {"COLUMNS": "0", "LINES": "-1", "TERM": ""},
+    "a terminal of no width": {"COLUMNS": "0", "LINES": "-1", "TERM": "", "HOME": "/dev/null"},
     "a terminal without an end": {"COLUMNS": "9" * 9, "TERM": "A" * 5000, "FORCE_COLOR": "1"},
-    "a terminal of letters": {"COLUMNS": "abc", "TERM": "nonsense", "NO_COLOR": "\x1b"},
+    "a terminal of letters, no home": {
+        "COLUMNS": "abc", "TERM": "nonsense", "NO_COLOR": "\x1b", "HOME": "",
+        "XDG_CACHE_HOME": "", "TMPDIR": "/dev/null",
+    },
     "ASCII": {"PYTHONIOENCODING": "ascii", "LANG": "nonsense", "LC_ALL": "xx_YY.ZZ"},
     "another alphabet": {"PYTHONIOENCODING": "cp1253", "PYTHONUTF8": "0", "LC_ALL": "C"},
-    "no home": {"HOME": "", "XDG_CACHE_HOME": "", "USER": "nobody-at-all"},
-    "a home that is a device": {"HOME": "/dev/null", "TMPDIR": "/dev/null", "SNNLENS_CACHE": ""},
-}
+}  # fmt: skip
 SHOWN = {
     ("--help",): 0, ("list",): 0, ("explain", "SNL302"): 0, ("rates", "--depth", "51"): 2,
     ("explain", "\u03c3\u0436"): 2,

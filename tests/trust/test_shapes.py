@@ -244,7 +244,9 @@ def test_a_neuron_that_gets_it_at_once(layout: str, neuron: nn.Module, tally: Co
     for probe in tables[0]:
         pd.testing.assert_frame_equal(tables[0][probe], tables[1][probe], rtol=1e-13)
     currents = x.double().numpy()
-    np.testing.assert_allclose(tables[0]["input_current"]["current"], currents.sum((1, 2)), rtol=1e-13)
+    np.testing.assert_allclose(
+        tables[0]["input_current"]["current"], currents.sum((1, 2)), rtol=1e-13
+    )
     tally("shapes")
 
 

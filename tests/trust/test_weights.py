@@ -309,8 +309,10 @@ def test_what_a_training_says_of_itself(
     place = copied(trained, tmp_path)
     next(place.rglob(name)).write_bytes(TEXTS[text])
     for argv in uses(place):
+        if name == "state.json" and argv[0] == "export":
+            continue  # which does not read it
         code = code_of(argv, capsys)
-        assert code == 2 or argv[0] == "export"  # which does not read the state, or runs nothing
+        assert code == 2 or argv[0] == "export"  # which runs no network, whatever its size
         tally("commands")
 
 

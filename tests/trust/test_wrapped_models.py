@@ -78,6 +78,7 @@ class Counting:
 def test_a_compiled_model(name: str, backend: str, tally: Count) -> None:
     """Recording one was a crash of the backend: its hooks were traced into the graph."""
     kind = KINDS[name]
+
     def wrap(model: nn.Module) -> Any:
         return torch.compile(model, backend=backend)
 
@@ -213,7 +214,9 @@ def test_reentrant_checkpointing_keeps_gradients_to_itself_and_that_is_said(
     plain = replace(OWN, build=kind.build)
     with torch.no_grad():
         found = stress.kept(plain, plain.make(), lambda m: m.inside(x), kind.layers)
-    rates = replace(recorder.record(), tables={"firing_rate": recorder.record().table("firing_rate")})
+    rates = replace(
+        recorder.record(), tables={"firing_rate": recorder.record().table("firing_rate")}
+    )
     count = stress.compare(rates, found, kind)
     frame = recorder.frame().set_index("site")
     unheard = ["inside.1"] if half else ["inside.1", "inside.3"]
@@ -270,7 +273,9 @@ def test_a_traced_model_has_no_sites_and_that_is_said(tally: Count) -> None:
         warnings.simplefilter("ignore")
         model = torch.jit.trace(OWN.make(), OWN.x(), check_trace=False)
     for ask in (snnlens.record, snnlens.watch, partial(snnlens.checkup, x=OWN.x())):
-        with pytest.raises(NothingToRecord, match="^the model must have a spiking site; got TopLev"):
+        with pytest.raises(
+            NothingToRecord, match="^the model must have a spiking site; got TopLev"
+        ):
             ask(model)
         tally("said that it cannot")
 
@@ -331,14 +336,18 @@ def test_transforms_of_torch_func_are_refused(tally: Count) -> None:
     def differentiated(model: nn.Module, x: Tensor) -> Any:
         return grad(lambda p: functional_call(model, p, (x,)).sum())(dict(model.named_parameters()))
 
-    refused = pytest.raises(InputError, match=r"^a recorded pass must be a plain call of the model;")
+    refused = pytest.raises(
+        InputError, match=r"^a recorded pass must be a plain call of the model;"
+    )
     for run in (mapped, differentiated):
         before = stress.everything_of(own)
         with refused, snnlens.record(own, PROBES, spiking=[stress.Cell]):
             run(own, OWN.x())
         own.sn1.reset(), own.sn2.reset()  # type: ignore[union-attr, operator]
         stress.assert_as_before(own, before)
-        with pytest.raises(InputError, match=r"^a neuron of snnlens must be called on plain tensor"):
+        with pytest.raises(
+            InputError, match=r"^a neuron of snnlens must be called on plain tensor"
+        ):
             run(OWN.make(), OWN.x())
         tally("refused in one line", 2)
 
@@ -347,7 +356,9 @@ def test_a_model_moved_to_no_memory_is_refused(tally: Count) -> None:
     with snnlens.record(OWN.make(), PROBES) as recorder:
         recorder.model(OWN.x())
         recorder.model.to("meta")
-        with pytest.raises(InputError, match="^the input of a recorded pass must be tensors that hold"):
+        with pytest.raises(
+            InputError, match="^the input of a recorded pass must be tensors that hold"
+        ):
             recorder.model(OWN.x().to("meta"))
     assert recorder.record().networks["model"]["forward_passes"] == 1
     tally("refused in one line")
@@ -600,7 +611,9 @@ def test_a_watch_looks_again_at_each_sampled_step(tally: Count) -> None:
     frame = seen.frame()
     assert frame["training_step"].tolist() == [1, 2, 3]
     leak = 1 - float(torch.sigmoid(torch.ones((), dtype=torch.float64)))
-    assert frame["leak"].tolist() == pytest.approx([0.5, leak, 0.75], rel=1e-6)  # 1 / tau is float32
+    assert frame["leak"].tolist() == pytest.approx(
+        [0.5, leak, 0.75], rel=1e-6
+    )  # 1 / tau is float32
     assert frame["threshold"].tolist() == [0.2, 0.2, 0.3]
     assert seen.steps == 4
     assert not stress.hooks_of(model)

@@ -202,6 +202,8 @@ def test_a_shortcut_lies_beside_the_branch(part: str) -> None:
 def test_samples_and_observations() -> None:
     assert (_seen.samples(row()), _seen.observations(row())) == (15, 60)
     assert _seen.samples(row(forward_calls=0)) == _seen.samples(row(forward_calls=1)) == 5
+    assert _seen.samples(row(samples=9)) == 9  # counted, where batches differ in size
+    assert _seen.samples(row(samples=pd.NA)) == 15
 
 
 def test_extent() -> None:

@@ -64,3 +64,9 @@ def test_without_the_number_of_samples() -> None:
     assert only(CHECK, record).evidence == (
         "net: the outputs differ by 0.8 of their norm, bound 0.5"
     )
+
+
+def test_rates_alone_can_be_compared() -> None:
+    assert passes(CHECK, tried(difference=None))
+    finding = only(CHECK, tried(difference=None, rates={"0": [0.2, 0.01]}))
+    assert finding.evidence.startswith("net: 0 fires 0.2 in training and 0.01 in evaluation mode")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,20 @@ def test_a_membrane_that_nobody_knows() -> None:
     assert reason(CHECK, record) == (
         "no membrane is known of any spiking layer; use an adapter that shows it"
     )
+
+
+def test_one_layer_alone_below_the_rest_where_both_are_as_bad() -> None:
+    """0.6 of 0.5 is as far as 0.3 of 0.25."""
+    assert only(CHECK, seen((0.6, 0.3))).evidence == (
+        "net: at 0 the membrane is below -1 threshold in 60.0% of the neuron-steps, bound 50% (N = "
+        "128 samples, T = 4)"
+    )
+
+
+def test_a_layer_whose_current_is_no_number_is_another_finding() -> None:
+    far = {"membrane_low_share": 0.9, "membrane_high_share": 0.0}
+    rows = [layer(**far, current=math.inf), layer(**far, current=1.0)]
+    probes = {"membrane": ["membrane_low_share", "membrane_high_share"]}
+    finding = only(CHECK, made(rows, probes=probes | {"input_current": ["current"]}))
+    assert finding.site == "1"
+    assert "also" not in finding.evidence

@@ -105,3 +105,13 @@ def test_its_formula_over_all_trains_of_two_neurons() -> None:
     in_order = [(a, b) for a, b in gaps if a == tuple(sorted(a)) and b == tuple(sorted(b))]
     assert len(in_order) == 25
     assert {gaps[pair] for pair in in_order} == {0}
+
+
+def test_one_pool_alone() -> None:
+    assert only(CHECK, covered(record(Net()), ACT0, POOL, ACT1)).evidence.endswith(
+        "0.02 with parallel neurons at T = 8 (N = 200 samples)"
+    )
+
+
+def test_what_is_analog_and_no_pool_is_another_finding() -> None:
+    assert passes(CHECK, covered(record(Net()), ACT0, ("act", "GELU", "analog"), ACT1))

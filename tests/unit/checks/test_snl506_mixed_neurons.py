@@ -112,3 +112,13 @@ def test_another_question() -> None:
         "the record holds no conversion_coverage, conversion_accuracy; `snnlens conversion` makes "
         "one that does"
     )
+
+
+def test_without_an_ann_to_compare_with() -> None:
+    made = covered(alone("parallel"), OWN, ACT0)
+    table = made.tables["conversion_accuracy"]
+    made.tables["conversion_accuracy"] = table[table["neuron"] != "ann"]
+    assert only(CHECK, made).evidence == (
+        "mlp-4x10-s0: 1 parallel and 1 sequential layers; no sequential one comes behind a "
+        "parallel one (N = 200 samples)"
+    )

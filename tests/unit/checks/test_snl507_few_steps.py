@@ -159,3 +159,10 @@ def test_what_it_has_come_to_is_that_of_the_largest_t() -> None:
 def test_kinds_in_the_order_of_the_run() -> None:
     evidence = only(CHECK, record(Net(neurons=("sequential", "parallel")))).evidence
     assert evidence.index("sequential 30.0%") < evidence.index("parallel 30.0%")
+
+
+def test_exactly_at_the_bound_it_is_there() -> None:
+    """85 is five points below 90, which is enough, though it no longer rises."""
+    finding = only(CHECK, accuracies(90, 84.9, 85.0))
+    assert finding.severity == "note"
+    assert "parallel 84.9% at T = 1, T = 2 is enough (85.0%)" in finding.evidence
