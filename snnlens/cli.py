@@ -409,23 +409,28 @@ def _whole(folder: Path) -> Iterator[None]:
 def _summary(result: Any, folder: Path) -> None:
     """Claims and findings for a person."""
     marks = {"holds": "holds       ", "fails": "FAILS       ", "not-testable": "not testable"}
-    typer.echo(result.caption)
+    _echo(result.caption)
     for line in result.headline:
-        typer.echo(f"  {line}")
+        _echo(f"  {line}")
     for claim in result.claims:
         measured = "" if claim.measured is None else f"  measured {claim.measured:.6g}"
-        typer.echo(f"  {marks[claim.verdict]}  {claim.id}{measured}  (bound: {claim.bound})")
+        _echo(f"  {marks[claim.verdict]}  {claim.id}{measured}  (bound: {claim.bound})")
         if claim.reason:
-            typer.echo(f"                {claim.reason}")
+            _echo(f"                {claim.reason}")
     for finding in result.findings:
         site = f" at {finding.site}" if finding.site else ""
-        typer.echo(f"  {finding.severity:12}  {finding.code}{site}: {finding.evidence}")
+        _echo(f"  {finding.severity:12}  {finding.code}{site}: {finding.evidence}")
         if "checks" in result.extra:  # a check-up says what to do, too
             typer.echo(textwrap.fill(finding.next, 100, initial_indent=" " * 16 + "try: ",
                                      subsequent_indent=" " * 21))  # fmt: skip
     if "checks" in result.extra:
         typer.echo(_counted(result.extra["checks"]["outcome"]))
-    typer.echo(f"Figure and numbers: {folder}")
+    _echo(f"Figure and numbers: {folder}")
+
+
+def _echo(line: str) -> None:
+    """A line of stdout, whatever a layer or a folder is called."""
+    typer.echo(one_line(line))
 
 
 def _counted(outcomes: Any) -> str:

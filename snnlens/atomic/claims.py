@@ -51,7 +51,8 @@ def claimed(path: Path) -> Iterator[bool]:
     """Hold the place of a file or a folder while it is made; False where somebody else does.
 
     Missing folders around it are made, and those that are still empty in the end go again. The
-    lock goes with the process, even with kill -9; where the disk has no locks nobody is refused.
+    lock goes with the process, even with kill -9; where the disk has no locks nobody is refused,
+    and nothing is put in order.
     What is claimed may be claimed again by the same thread.
 
     >>> import tempfile
@@ -66,11 +67,12 @@ def claimed(path: Path) -> Iterator[bool]:
     missing = [p for p in path.parents if not p.exists()]
     lock = hidden(path, "lock")
     try:
-        with _locked(lock) as free:
-            if free:
-                _held[path] = me
+        with _locked(lock) as held:
+            if held:
                 recover(path)
-            yield free
+            if held is not False:
+                _held[path] = me
+            yield held is not False
     finally:
         if _held.get(path) == me:
             del _held[path]
@@ -98,26 +100,29 @@ def left_of(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _locked(lock: Path) -> Iterator[bool]:
-    """Hold a lock file, which goes in the end; False where another process holds it."""
-    descriptor = _acquired(lock)
+def _locked(lock: Path) -> Iterator[bool | None]:
+    """Hold a lock file, which goes in the end; False where another process does, None: no locks."""
+    descriptor = _opened(lock)
+    held = False if descriptor is None else _flocked(descriptor)
     try:
-        yield descriptor is not None
+        yield held
     finally:
-        if descriptor is not None:
+        if held is not False:
             with suppress(OSError):
                 lock.unlink()  # while it is held: who waits for it sees that it is gone
+        if descriptor is not None:
             os.close(descriptor)
 
 
-def _acquired(lock: Path) -> int | None:
+def _opened(lock: Path) -> int | None:
+    """The lock file, opened and locked; None where somebody else has it."""
     for _ in range(TRIES):
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         except FileNotFoundError:  # another process has removed the folder, empty as it was
             continue
-        if not _flocked(descriptor):
+        if _flocked(descriptor) is False:
             os.close(descriptor)
             return None
         if _is(lock, descriptor):
@@ -126,8 +131,8 @@ def _acquired(lock: Path) -> int | None:
     return None
 
 
-def _flocked(descriptor: int) -> bool:
-    """Whether nobody else holds it; True on systems and disks that have no locks."""
+def _flocked(descriptor: int) -> bool | None:
+    """Whether nobody else holds it; None on systems and disks that have no locks."""
     try:
         import fcntl
 
@@ -135,7 +140,7 @@ def _flocked(descriptor: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except (ImportError, OSError):
-        return True
+        return None
     return True
 
 

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from snnlens.errors import one_line
+
 
 @contextlib.contextmanager
 def shown(quiet: bool) -> Iterator[Any]:
@@ -23,15 +25,20 @@ def shown(quiet: bool) -> Iterator[Any]:
 def _bars(console: Any) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:>18}"), BarColumn(), TimeElapsedColumn())
+    what = TextColumn("{task.description:>18}", markup=False)
+    columns = (what, BarColumn(), TimeElapsedColumn())
     bars = Progress(*columns, console=console, refresh_per_second=4)
 
     def network(name: str, sites: int) -> Callable[[], None]:
         bars.start()  # not before: an error without a run is one line and no empty one
-        task = bars.add_task(name, total=sites)
+        task = bars.add_task(one_line(name), total=sites)
         return lambda: bars.advance(task)
 
-    network.announce = console.print  # type: ignore[attr-defined]
+    def announce(text: str) -> None:
+        for line in text.splitlines():
+            console.print(one_line(line), markup=False, emoji=False)
+
+    network.announce = announce  # type: ignore[attr-defined]
     try:
         yield network
     finally:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snnlens.errors import InputError
+from snnlens.errors import InputError, one_line
 
 SHAPE = "of nir: C,H,W of one sample, where the model does not say it"
 SOFT = "of nir: write neurons that reset by subtraction, noted where only snnlens looks"
@@ -38,9 +38,9 @@ def command(
     options = export.Options(_numbers(input_shape), soft_reset)
     sizes, says = export.write(source, target, output, force=force, options=options)
     for name, size in sizes.items():
-        typer.echo(f"{size / 1000:8.1f} kB  {name}", err=True)
+        typer.echo(one_line(f"{size / 1000:8.1f} kB  {name}"), err=True)
     for line in says:
-        typer.echo(line, err=True)
+        typer.echo(one_line(line), err=True)
     typer.echo(str(output))
 
 

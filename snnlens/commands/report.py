@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from snnlens.commands._progress import shown
-from snnlens.errors import InputError, Interrupted
+from snnlens.errors import InputError, Interrupted, one_line
 
 
 def command(
@@ -41,6 +41,6 @@ def command(
             kept = f"the runs of the preset are whole and stay in {made}; there is no report"
             raise Interrupted(f"interrupted; {kept}") from None
     for section, size in sizes.items():
-        typer.echo(f"{size / 1000:8.1f} kB  {section}", err=True)
-    typer.echo(f"beside it: {', '.join(path.name for path in beside)}", err=True)
+        typer.echo(one_line(f"{size / 1000:8.1f} kB  {section}"), err=True)
+    typer.echo(one_line(f"beside it: {', '.join(path.name for path in beside)}"), err=True)
     typer.echo(str(output))

@@ -20,7 +20,7 @@ from snnlens.errors import InputError
 # What numpy and zipfile raise on broken files; numpy reads a header as Python's literals.
 BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, SyntaxError),
-    *(MemoryError, OverflowError, zipfile.BadZipFile, zlib.error, struct.error),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
     tokenize.TokenError,
 )
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes

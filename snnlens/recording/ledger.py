@@ -96,7 +96,7 @@ def _merged(old: Tensor, new: Tensor, at: int, merge: Merge) -> Tensor:
     if len(new) == length:
         return _merge(_placed(old, 0, length, merge), new, merge)
     if len(old) < length:
-        old = _placed(old, 0, length, merge)
+        old = _longer(old, length, merge)
     part = old[at : at + len(new)]
     part.copy_(_merge(part, new, merge))
     return old
@@ -121,6 +121,14 @@ def _placed(x: Tensor, at: int, length: int, merge: Merge) -> Tensor:
     placed = x.new_full((length, *x.shape[1:]), neutral)
     placed[at : at + len(x)] = x
     return placed
+
+
+def _longer(x: Tensor, length: int, merge: Merge) -> Tensor:
+    """More rows, which say nothing; with room for as many again, so that each step costs alike."""
+    width = max(1, x[0].numel()) * x.element_size()
+    if x.untyped_storage().nbytes() < length * width:
+        x = _placed(x, 0, 2 * length, merge)
+    return x.as_strided((length, *x.shape[1:]), x.stride())
 
 
 def _rows(network: str, site: str, axes: tuple[str, ...], sums: Sums) -> pd.DataFrame:

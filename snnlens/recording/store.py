@@ -9,6 +9,7 @@ Nothing is ever unpickled.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -217,9 +218,19 @@ def _write_record(folder: Path, record: Record) -> None:
 def _write_result(folder: Path, result: Result) -> None:
     for name, table in {"result": result.table, **result.extra}.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
-        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        table.to_csv(
+            folder / f"{name}.csv", index=False, lineterminator="\n", quoting=quoting(table)
+        )
     _write_text(folder / "claims.json", dumps([asdict(c) for c in result.claims]))
     _write_text(folder / "findings.json", dumps([asdict(f) for f in result.findings]))
+
+
+def quoting(table: pd.DataFrame) -> Literal[0, 2]:
+    """How a table's text stands in CSV: Python leaves a carriage return bare, which ends a row."""
+    texts = [pd.Series([str(name) for name in table])]
+    texts += [column.astype(str) for _, column in table.select_dtypes(["object", "str"]).items()]
+    bare = any(text.str.contains("\r", regex=False).any() for text in texts)
+    return csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
 
 
 def _run_json(folder: Path, record: Record, result: Result | None) -> dict[str, Any]:

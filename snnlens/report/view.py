@@ -154,7 +154,7 @@ def _read(folder: Path, last: str, name: str, id_: str) -> Run:
     title = result.title if result else "What was recorded"
     figure, no_figure = _figure(folder, id_, title) if result else (None, "this run is a Record")
     frame = (result.table if result else _recorded(record)).reset_index(drop=True)
-    csv = _csv(folder) if result else frame.to_csv(index=False, lineterminator="\n")
+    csv = _csv(folder) if result else _csv_of(frame)
     return Run(
         id=id_,
         name=name,
@@ -237,7 +237,11 @@ def _figure(folder: Path, id_: str, title: str) -> tuple[Markup | None, str]:
 
 
 def _csv(folder: Path) -> str:
-    return store.member(folder, "result.csv", MOST_CSV).read_text(encoding="utf-8")
+    return store.member(folder, "result.csv", MOST_CSV).read_bytes().decode("utf-8")
+
+
+def _csv_of(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n", quoting=store.quoting(frame))
 
 
 def _recorded(record: Record) -> pd.DataFrame:

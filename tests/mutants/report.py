@@ -13,6 +13,7 @@ from typing import Any
 
 REPORT = Path("reports/mutants.md")
 REASONS = Path(__file__).with_name("reasons.toml")
+LIVES = ("survived", "no tests")
 NOTICED = ("killed", "timeout", "segfault")  # a mutant that hangs or crashes the tests is noticed
 HEAD = """# Mutation testing
 
@@ -50,7 +51,9 @@ def write(folder: Path) -> None:
         mutmut=importlib.metadata.version("mutmut"),
         python=platform.python_version(),
     )
-    REPORT.write_text(text + table + "\n" + _listed(survivors), encoding="utf-8")
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    text += table + reasons.get("note", "") + "\n" + _listed(survivors, reasons.get("reason", []))
+    REPORT.write_text(text, encoding="utf-8")
     print(table)
     unreasoned = sum(not s.why for s in survivors)
     print(f"{REPORT}; {unreasoned} of {len(survivors)} survivors have no reason in {REASONS.name}")
@@ -69,7 +72,7 @@ def _collect(folder: Path) -> tuple[str, list[Survivor]]:
             continue
         codes = {n: status_by_exit_code[c] for n, c in data.exit_code_by_key.items()}
         rows.append((str(path), Counter(codes.values()), _left_out(path, folder)))
-        survivors += [_survivor(n, path) for n, s in codes.items() if s not in NOTICED]
+        survivors += [_survivor(n, path) for n, s in codes.items() if s in LIVES]
     return _table(rows), survivors
 
 
@@ -128,9 +131,8 @@ def _survivor(name: str, path: Path) -> Survivor:
     return Survivor(path, function, " ".join(was), " ".join(now))
 
 
-def _listed(survivors: list[Survivor]) -> str:
+def _listed(survivors: list[Survivor], reasons: list[dict[str, Any]]) -> str:
     """Survivors by reason; those without one first."""
-    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8")).get("reason", [])
     groups: dict[str, list[Survivor]] = {}
     for one in survivors:
         one.why = next((r["why"] for r in reasons if _fits(r, one)), "")

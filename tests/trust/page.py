@@ -1,6 +1,6 @@
 """The generated parts of docs/promises.md: which tests hold each promise, and what a soak tried.
 
-python -m tests.trust.page          writes them anew; tests/contract/test_promises.py says when that is due
+    python -m tests.trust.page     writes them anew, when tests/contract/test_promises.py says so
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What the promises were tried with: each test counts, the end of a run shows the sums.
 
-A test of a promise of docs/promises.md is marked `@pytest.mark.promise("name")`, asks for the fixture `tally` and says
-`tally("files refused")` for every single thing that it tried. `make soak TIMES=10` runs these tests ten times as long.
+A test of a promise of docs/promises.md is marked `@pytest.mark.promise("name")`, asks for the
+fixture `tally` and says `tally("files refused")` for every single thing that it tried.
+`make soak TIMES=10` runs these tests ten times as long.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def times(n: int) -> int:
 
 
 def fuzz(examples: int) -> settings:
-    """Decorate a hypothesis test: so many examples in CI, always the same ones; others in a soak."""
+    """Decorate a hypothesis test: so many examples in CI, always the same; others in a soak."""
     return settings(
         max_examples=times(examples), deadline=None, derandomize=TIMES == 1, database=None,
         suppress_health_check=[

@@ -170,6 +170,30 @@ def test_names_that_no_file_can_have(
     tally("command lines")
 
 
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800", "\udcff.npz"], ids=ascii)
+@pytest.mark.parametrize("argv", [
+    ["rates", "-o"], ["rates", "--data"], ["checkup"], ["report"], ["gate", "--config"], ["explain"],
+], ids=" ".join)  # fmt: skip
+def test_texts_that_no_file_can_hold(
+    argv: list[str], text: str, capsys: pytest.CaptureFixture[str], tally: Count
+) -> None:
+    """Names of files in another alphabet than UTF-8 come as such."""
+    line = command_refuses([*argv, text], capsys)
+    assert line == f"snnlens: an argument must be text in UTF-8; got {text!r}"
+    tally("command lines")
+
+
+@pytest.mark.parametrize("argv", [
+    ["rates", "a", "b\n\x1b[31m"], ["rates", "--\u202e\n"], ["explain", "SNL302", "\n" * 5000],
+    ["--\r" * 999], ["export", "a", "--to", "\n"], ["gate", "--tolerance", "\x1b[31m\n"],
+], ids=ascii)  # fmt: skip
+def test_what_the_parser_says_is_one_line(
+    argv: list[str], capsys: pytest.CaptureFixture[str], tally: Count
+) -> None:
+    command_refuses(argv, capsys)
+    tally("command lines")
+
+
 SMALL = ["--layout", "cifar", "--depth", "8", "--image-size", "8", "--residual", "spiking",
          "--zero-init", "no", "--quiet"]  # fmt: skip
 MODEL = ["sew_resnet8", "--image-size", "8", "--quiet"]
@@ -224,7 +248,7 @@ def test_a_run_whose_name_is_no_text(capsys: pytest.CaptureFixture[str], tally: 
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "a terminal of no width": {"COLUMNS": "0", "LINES": "-1", "TERM": "", "HOME": "/dev/null"},
-    "a terminal without an end": {"COLUMNS": "9" * 9, "TERM": "A" * 5000, "FORCE_COLOR": "1"},
+    "a terminal without an end": {"COLUMNS": "9" * 6, "TERM": "A" * 5000, "FORCE_COLOR": "1"},
     "a terminal of letters, no home": {
         "COLUMNS": "abc", "TERM": "nonsense", "NO_COLOR": "\x1b", "HOME": "",
         "XDG_CACHE_HOME": "", "TMPDIR": "/dev/null",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import re
 import shutil
 import threading
@@ -83,6 +85,27 @@ def test_two_threads_are_two_writers(tmp_path: Path, tally: Count) -> None:
     assert store.load(tmp_path / "run").tables["firing_rate"]["total"][0] == 0.1
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     tally("pairs of writers")
+
+
+def test_on_a_disk_without_locks_nothing_mixes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Count
+) -> None:
+    """Nobody is told there; the last one who writes is the one who is read, whole."""
+    monkeypatch.setattr(fcntl, "flock", _no_locks)
+
+    def slow(folder: Path) -> None:
+        _elsewhere(lambda: store.save_run(make_result(0.2), tmp_path / "run", draw, force=True))
+        assert store.load(tmp_path / "run").tables["firing_rate"]["total"][0] == 0.2
+        draw(folder)  # the folder of the first is still there
+
+    store.save_run(make_result(0.1), tmp_path / "run", slow, force=True)
+    assert store.load(tmp_path / "run").tables["firing_rate"]["total"][0] == 0.1
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+    tally("pairs of writers")
+
+
+def _no_locks(*_: object) -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def test_the_second_is_told_before_it_works(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import snnlens
-from snnlens.checks.non_finite import NonFinite
+from snnlens.checks.non_finite import STATE, NonFinite
 from snnlens.recording.record import Record
 from snnlens.recording.result import Finding
 from snnlens.recording.store import load
@@ -110,6 +110,14 @@ def test_an_output_alone() -> None:
     (finding,) = found(made(layers(0.2), tests={"output": {"largest": math.inf}}))
     assert (finding.site, finding.evidence) == (None, "net: an output is not finite")
     assert passes(NonFinite(), made(layers(0.2), tests={"output": {"largest": 3.0}}))
+
+
+def test_what_the_model_holds() -> None:
+    for broken, said in ((["bn.running_var"], "is"), (["a", "b"], "are")):
+        (finding,) = found(made(layers(0.2), **{STATE: broken}))
+        assert (finding.severity, finding.site) == ("error", None)
+        assert finding.evidence == f"net: {', '.join(broken)} {said} not finite"
+    assert passes(NonFinite(), made(layers(0.2), **{STATE: []}))
 
 
 def test_nothing_was_recorded() -> None:

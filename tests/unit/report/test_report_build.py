@@ -398,8 +398,8 @@ def test_a_full_disk_leaves_nothing(
 @pytest.mark.parametrize(
     ("name", "key", "wanted"),
     [
-        ("claims.json", "verdict", "holds, fails or not-testable"),
-        ("findings.json", "severity", "error, warning or note"),
+        ("claims.json", "verdict", "'holds', 'fails' or 'not-testable'"),
+        ("findings.json", "severity", "'error', 'warning' or 'note'"),
     ],
 )
 def test_an_unknown_verdict_is_no_good_one(
@@ -414,5 +414,6 @@ def test_an_unknown_verdict_is_no_good_one(
     facts["files"][name] = {"bytes": len(changed), "sha256": hashlib.sha256(changed).hexdigest()}
     (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     assert message(lambda: build.build([run])) == (
-        f"a {key} in {run / name} must be {wanted}; got 'fine'"
+        f'{run / name} must be as written; got "0.{key}: input should be {wanted}"; '
+        "the file was changed"
     )
