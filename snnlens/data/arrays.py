@@ -21,7 +21,7 @@ from snnlens.errors import InputError
 BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
-    tokenize.TokenError,
+    *(tokenize.TokenError, MemoryError),  # the parser's, of a header of 9000 signs
 )
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 MOST = 100  # times the bytes of its file may data take: 5 to 20 of events, 1000 of a zip bomb

@@ -245,8 +245,13 @@ class Recorder:
             self._replaced |= {n for n, m in self._attached.items() if now.get(n) is not m}
             held = chain(self.model.named_parameters(), self.model.named_buffers())
             self._broken = [name for name, x in held if int(non_finite(x))]
-            self._broken += [f"{n}.{key}" for n, m in self._attached.items() if n in self.survey.adapters
-                             for key, x in vars(m).items() if isinstance(x, float) and math.isnan(x)]  # fmt: skip
+            self._broken += [
+                f"{name}.{key}"
+                for name, module in self._attached.items()
+                if name in self.survey.adapters
+                for key, x in vars(module).items()
+                if isinstance(x, float) and math.isnan(x)
+            ]
 
     def _detach(self) -> None:
         self.leave()

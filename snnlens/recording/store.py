@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from snnlens import atomic
 from snnlens.errors import InputError
@@ -228,7 +229,7 @@ def _write_result(folder: Path, result: Result) -> None:
 def quoting(table: pd.DataFrame) -> Literal[0, 2]:
     """How a table's text stands in CSV: Python leaves a carriage return bare, which ends a row."""
     texts = [pd.Series([str(name) for name in table])]
-    texts += [column.astype(str) for _, column in table.select_dtypes(["object", "str"]).items()]
+    texts += [table[c].astype(str) for c in table if not is_numeric_dtype(table[c])]
     bare = any(text.str.contains("\r", regex=False).any() for text in texts)
     return csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
 

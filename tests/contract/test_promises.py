@@ -29,8 +29,12 @@ def test_one(): ...
 @fuzz(3)
 def test_two(): ...
 def helper(): ...
+c = pytest.mark.promise("c")
+@c
+def test_three(): ...
 """
-    assert list(page.marked(ast.parse(source))) == [("a", "test_one"), ("b", "test_two")]
+    found = list(page.marked(ast.parse(source)))
+    assert found == [("a", "test_one"), ("b", "test_two"), ("c", "test_three")]
     assert not list(page.marked(ast.parse("def test_three(): ...")))
 
 

@@ -14,6 +14,7 @@ import torch
 import snnlens
 from snnlens.recording.record import Record
 from tests.parity import two_processes
+from tests.trust.tally import Count
 from tests.unit.recording import brute
 
 RTOL = 1e-12  # float64: the order of adding is free; measured 0, equal to the bit
@@ -50,8 +51,9 @@ def one() -> tuple[Record, list[float]]:
     return _recorded(*(two_processes.half(rank) for rank in range(two_processes.HALVES)))
 
 
+@pytest.mark.promise("right-under-stress")
 def test_every_table_equals_that_of_one_process(
-    folder: Path, one: tuple[Record, list[float]]
+    folder: Path, one: tuple[Record, list[float]], tally: Count
 ) -> None:
     merged, record = snnlens.load(folder / "merged"), one[0]
     assert merged.tables.keys() == record.tables.keys()
@@ -60,6 +62,7 @@ def test_every_table_equals_that_of_one_process(
         pd.testing.assert_frame_equal(merged.tables[name], table, rtol=RTOL, atol=0)
         for column in table.select_dtypes("integer"):
             assert (merged.tables[name][column] == table[column]).all(), (name, column)
+        tally("tables of two processes")
     frames = [r.frame() for r in (merged, record)]
     pd.testing.assert_frame_equal(*frames, rtol=RTOL, atol=0, check_dtype=False)
 

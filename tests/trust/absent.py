@@ -18,18 +18,16 @@ WORKS = [
     ["list"],
     ["doctor"],
     ["explain", "SNL302"],
-    ["checkup", "sew_resnet8", *SMALL, "-o", "checkup"],
     ["checkup", "mine.py:build", "--input", "batch.safetensors", "--quiet", "-o", "mine"],
-    ["audit", "sew_resnet8", *SMALL, "-o", "audit"],
-    ["report", "checkup", "mine", "-o", "report.html"],
+    ["report", "mine", "-o", "report.html"],
     ["gate", "mine"],
-    ["export", "checkup", "--to", "latex", "-o", "latex"],
+    ["export", "mine", "--to", "latex", "-o", "latex"],
 ]
 TRAIN = ["--depth", "8", "--epochs", "1", "--image-size", "8", "--quiet"]
 NEEDS = {  # the extra, and what must say so
     "logs": [
         ["degradation", "--logs", "logs", "-o", "no"],
-        ["export", "checkup", "--to", "tensorboard", "-o", "no"],
+        ["export", "mine", "--to", "tensorboard", "-o", "no"],
     ],
     "scale": [
         ["degradation", *TRAIN, "--workers", "2", "--points", "points", "-o", "no"],

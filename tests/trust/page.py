@@ -1,6 +1,6 @@
 """The generated parts of docs/promises.md: which tests hold each promise, and what a soak tried.
 
-    python -m tests.trust.page     writes them anew, when tests/contract/test_promises.py says so
+python -m tests.trust.page     writes them anew, when tests/contract/test_promises.py says so
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ def held() -> Held:
 
 def marked(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Each test of a file with the promise that it, its class or the file is marked with."""
-    whole = [
-        name
+    named = {
+        ast.unparse(node.targets[0]): list(promises(node.value))
         for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
-        for name in promises(node.value)
-    ]
+        if isinstance(node, ast.Assign)
+    }
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            own = [name for mark in node.decorator_list for name in promises(mark)]
-            yield from ((promise, node.name) for promise in own or whole)
+            own = [
+                name
+                for mark in node.decorator_list
+                for name in named.get(ast.unparse(mark)) or promises(mark)
+            ]
+            yield from ((promise, node.name) for promise in own or named.get("pytestmark", []))
 
 
 def promises(node: ast.expr) -> Iterator[str]:

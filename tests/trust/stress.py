@@ -1,4 +1,4 @@
-"""Small networks of several kinds, and the second way to their numbers: plain hooks, loops, float64.
+"""Small networks of several kinds, and the second way to their numbers: hooks, loops, float64.
 
 Nothing here is shared with the probes. A network is made twice with equal weights: one is recorded,
 of the other every spike and its gradient is kept by a hook of this file and counted by a loop.
@@ -29,7 +29,7 @@ RTOL = 1e-12  # float64 squares of float32 numbers, added in another order
 Array = np.ndarray
 
 
-# --- networks -------------------------------------------------------------------------------------
+# --- networks ------------------------------------------------------------------------------------
 
 
 class Fire(torch.autograd.Function):
@@ -196,7 +196,7 @@ def train(model: nn.Module, x: Tensor) -> None:
         value.backward()
 
 
-# --- the second way -------------------------------------------------------------------------------
+# --- the second way ------------------------------------------------------------------------------
 
 
 @dataclass
@@ -315,7 +315,7 @@ def _squares(parts: Sequence[Array]) -> float:
 
 
 def fired_by_hand(currents: Array, tau: float | None, threshold: float) -> Array:
-    """Spikes [T, B, N] of LIF (input decayed) or IF, hard reset to 0, number by number in float32."""
+    """Spikes [T, B, N] of LIF (input decayed) or IF, hard reset, number by number in float32."""
     spikes = np.zeros_like(currents)
     v = np.zeros_like(currents[0])
     for t, now in enumerate(currents):
@@ -327,7 +327,7 @@ def fired_by_hand(currents: Array, tau: float | None, threshold: float) -> Array
     return spikes
 
 
-# --- all ways of looking ---------------------------------------------------------------------------
+# --- all ways of looking -------------------------------------------------------------------------
 
 
 def recorded(
@@ -395,7 +395,7 @@ def codes(result: snnlens.Result) -> list[str]:
     return [f.code for f in result.findings]
 
 
-# --- what a model was -------------------------------------------------------------------------------
+# --- what a model was ----------------------------------------------------------------------------
 
 
 def hooks_of(model: nn.Module) -> dict[str, list[Any]]:

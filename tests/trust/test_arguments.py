@@ -172,7 +172,8 @@ def test_names_that_no_file_can_have(
 
 @pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800", "\udcff.npz"], ids=ascii)
 @pytest.mark.parametrize("argv", [
-    ["rates", "-o"], ["rates", "--data"], ["checkup"], ["report"], ["gate", "--config"], ["explain"],
+    ["rates", "-o"], ["rates", "--data"], ["checkup"], ["report"], ["gate", "--config"],
+    ["explain"],
 ], ids=" ".join)  # fmt: skip
 def test_texts_that_no_file_can_hold(
     argv: list[str], text: str, capsys: pytest.CaptureFixture[str], tally: Count

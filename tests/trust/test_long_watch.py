@@ -6,10 +6,11 @@ import gc
 import itertools
 import math
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Held:
     resident: int
     tensors: int
     hooks: int
+    seconds: float = 0.0  # of the quarter before it
 
 
 def network() -> nn.Sequential:
@@ -82,9 +84,10 @@ def by_quarters(net: nn.Module, steps: int, one: Callable[[], None]) -> list[Hel
     """What is held after each quarter of the steps."""
     found = []
     for _ in range(4):
+        begun = time.process_time()
         for _ in range(steps // 4):
             one()
-        found.append(held(net))
+        found.append(replace(held(net), seconds=time.process_time() - begun))
     return found
 
 
@@ -98,8 +101,10 @@ def assert_flat(found: list[Held]) -> None:
 
 
 @pytest.mark.promise("flat")
-@pytest.mark.parametrize(("every", "steps", "keep"), [(1, 60, 5), (50, 2000, 5)])
-def test_what_a_watch_holds_does_not_grow(every: int, steps: int, keep: int, tally: Count) -> None:
+@pytest.mark.parametrize(("every", "steps", "keep"), [(1, 40, 5), (50, 1000, 3)])
+def test_what_a_watch_holds_does_not_grow(
+    every: int, steps: int, keep: int, tally: Count, capsys: pytest.CaptureFixture[str]
+) -> None:
     net, x = network(), batch()
     with traced(), snnlens.watch(net, every=every, keep=keep) as seen:
         found = by_quarters(net, times(steps), lambda: step(net, x))
@@ -107,6 +112,9 @@ def test_what_a_watch_holds_does_not_grow(every: int, steps: int, keep: int, tal
     assert found[0].hooks == 0
     assert seen.steps == times(steps) // 4 * 4
     assert len(seen.frame()) == 2 * keep  # two sites
+    with capsys.disabled():  # said, not judged: a machine has other work
+        ratio = found[3].seconds / found[0].seconds
+        sys.stdout.write(f" CPU time of the last quarter to the first: {ratio:.2f} ")
     tally("watched training steps", seen.steps)
     tally("recorded training steps", math.ceil(seen.steps / every))
 
@@ -124,7 +132,7 @@ def test_what_a_recorder_holds_does_not_grow_with_every_probe_there_is(tally: Co
 
 
 @pytest.mark.promise("flat")
-@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("every", [1, 3])
 def test_a_step_does_as_much_at_the_end_as_at_the_beginning(every: int, tally: Count) -> None:
     net, x = network(), batch(2)
     with snnlens.watch(net, every=every, keep=3) as seen:

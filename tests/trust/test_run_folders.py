@@ -1,4 +1,4 @@
-"""A run folder of anybody: broken by a disk, or on purpose with fitting checksums, it is one line."""
+"""A run folder of anybody: broken by a disk, or on purpose with fitting checksums: one line."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_damaged_table_with_its_checksum(
     tally("tables damaged")
 
 
-# --- JSON that is none -----------------------------------------------------------------------------
+# --- JSON that is none ---------------------------------------------------------------------------
 
 DEEP = 100_000
 TEXTS: dict[str, str] = {
@@ -274,10 +274,11 @@ def test_a_bomb_is_refused_before_it_is_a_table(
     tally("bombs")
 
 
-# --- names of files --------------------------------------------------------------------------------
+# --- names of files ------------------------------------------------------------------------------
 
 NAMES = [
-    "../secret.parquet", "record/../../secret.parquet", "/etc/passwd", "//etc/passwd", ".", "..", "",
+    "../secret.parquet", "record/../../secret.parquet", "/etc/passwd", "//etc/passwd",
+    ".", "..", "",
     "record/", "record/a/b", "./result.csv", "record\\sites.parquet", "C:\\secret", "a\0b", "a\nb",
     ".hidden", "-rf", "record/.hidden", "x" * 300, "file:///etc/passwd", "~/secret",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""No sample, one step, ten thousand, one neuron, no position, and tensors that lie oddly in memory."""
+"""No sample, one step, ten thousand, one neuron, no position, tensors that lie oddly in memory."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_one_step(kind: Kind, tally: Count) -> None:
 
 
 def test_ten_thousand_steps_number_by_number(tally: Count) -> None:
-    """Against the equations in a loop over steps, samples and neurons; the sums grow with T alone."""
+    """Against the equations in loops over steps, samples, neurons; the sums grow with T alone."""
     x = OWN.x(batch=1, steps=LONG) - 0.3
     with snnlens.record(OWN.make(), stress.PROBES) as recorder:
         stress.train(recorder.model, x)
@@ -177,7 +177,7 @@ def test_a_watch_of_an_empty_loader_says_so(tally: Count) -> None:
     with snnlens.watch(OWN.make(), every=1) as seen:
         for x in loader:
             stress.train(seen.model, x)
-    with pytest.raises(NothingToRecord, match="^the watch must see a training step; got none;"):
+    with pytest.raises(NothingToRecord, match=r"^the watch must see a training step; got none;"):
         seen.frame()
     assert NothingToRecord.exit_code == 5
     tally("refused in one line")
@@ -208,7 +208,7 @@ def test_one_sample_and_batch_norm(tally: Count) -> None:
 def test_one_number_per_channel_is_the_models_own_error(tally: Count) -> None:
     """Of torch, as it stands, where the user's code runs it; of a check-up in one line."""
     model = NORMED.make()
-    with pytest.raises(ValueError, match="^Expected more than 1 value per channel"), \
+    with pytest.raises(ValueError, match=r"^Expected more than 1 value per channel"), \
             snnlens.record(model, stress.PROBES):  # fmt: skip
         model(NORMED.x(batch=1, steps=1))
     assert not stress.hooks_of(model)

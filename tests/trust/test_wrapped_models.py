@@ -224,7 +224,8 @@ def test_reentrant_checkpointing_keeps_gradients_to_itself_and_that_is_said(
         assert frame.loc[unheard, "gradient_norm"].isna().all()
     (finding,) = [f for f in snnlens.analyse("checkup", recorder).findings if f.code == "SNL901"]
     assert finding.evidence == (
-        f"model: {len(unheard)} of 2 sites ran again inside the backward pass, where their gradient "
+        f"model: {len(unheard)} of 2 sites ran again inside the backward pass, where their "
+        "gradient "
         f"was not heard: {', '.join(unheard)}"
     )
     assert "use_reentrant=False" in finding.next
@@ -274,7 +275,7 @@ def test_a_traced_model_has_no_sites_and_that_is_said(tally: Count) -> None:
         model = torch.jit.trace(OWN.make(), OWN.x(), check_trace=False)
     for ask in (snnlens.record, snnlens.watch, partial(snnlens.checkup, x=OWN.x())):
         with pytest.raises(
-            NothingToRecord, match="^the model must have a spiking site; got TopLev"
+            NothingToRecord, match=r"^the model must have a spiking site; got TopLev"
         ):
             ask(model)
         tally("said that it cannot")
@@ -357,7 +358,7 @@ def test_a_model_moved_to_no_memory_is_refused(tally: Count) -> None:
         recorder.model(OWN.x())
         recorder.model.to("meta")
         with pytest.raises(
-            InputError, match="^the input of a recorded pass must be tensors that hold"
+            InputError, match=r"^the input of a recorded pass must be tensors that hold"
         ):
             recorder.model(OWN.x().to("meta"))
     assert recorder.record().networks["model"]["forward_passes"] == 1
@@ -441,7 +442,7 @@ def test_two_backward_passes_of_one_graph_are_two_batches(tally: Count) -> None:
 
 
 def _pickled(model: nn.Module) -> nn.Module:
-    twin: nn.Module = pickle.loads(pickle.dumps(model))  # noqa: S301
+    twin: nn.Module = pickle.loads(pickle.dumps(model))
     return twin
 
 
@@ -495,7 +496,7 @@ def test_a_pickle_of_a_watched_model_needs_no_snnlens_of_the_reader(tally: Count
         with look:
             data = pickle.dumps(model)
         assert b"snnlens" not in data
-        twin = pickle.loads(data)  # noqa: S301
+        twin = pickle.loads(data)
         assert torch.equal(twin(OWN.x()), model(OWN.x()))
         tally("copies")
 
@@ -586,7 +587,8 @@ def test_a_module_that_is_replaced_while_it_is_recorded_is_named(tally: Count) -
     count = stress.compare(recorder.record(), found, kind)
     (finding,) = [f for f in snnlens.analyse("checkup", recorder).findings if f.code == "SNL901"]
     assert finding.evidence == (
-        "model: 1 of 1 sites gave their place to another module while they were recorded, which was "
+        "model: 1 of 1 sites gave their place to another module while they were recorded, which "
+        "was "
         "not seen: neuron"
     )
     assert not stress.hooks_of(recorder.model)
@@ -640,7 +642,7 @@ def test_several_recorders_of_one_model(tally: Count) -> None:
         count = stress.compare(recorder.record(), found, OWN)
         tally("numbers equal to brute force", count)
     assert not stress.hooks_of(model)
-    with pytest.raises(InputError, match="^a recorder must be entered once at a time; got 'one tha"), \
+    with pytest.raises(InputError, match=r"^a recorder must be entered once at a time; got 'one"), \
             one, one:  # fmt: skip
         pass
     assert not stress.hooks_of(model)
@@ -741,7 +743,7 @@ def test_threads_that_run_one_model_are_not_mixed(tally: Count) -> None:
             for _ in range(passes):
                 train(copy.copy(model), kind.x())  # a shallow copy has the same modules
                 train(model, kind.x())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - of another thread
             errors.append(error)
         out.set()
 

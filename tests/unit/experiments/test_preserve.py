@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from snnlens.experiments._preserve import preserved
+from tests.trust.tally import Count
 
 Build = Callable[[], nn.Module]
 
@@ -240,11 +241,12 @@ class Broken(Exception):
     pass
 
 
+@pytest.mark.promise("leaves-no-trace")
 @pytest.mark.parametrize("error", [None, Broken, KeyboardInterrupt], ids=str)
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
 @every_model
 def test_everything_is_as_before(
-    build: Build, used: bool, error: type[BaseException] | None
+    build: Build, used: bool, error: type[BaseException] | None, tally: Count
 ) -> None:
     model, _ = made(build, used=used)
     before, chance = facts(model), randomness()
@@ -260,6 +262,7 @@ def test_everything_is_as_before(
             raise error
     assert facts(model) == before
     assert randomness() == chance
+    tally("models disturbed and put back")
 
 
 @every_model

@@ -25,6 +25,7 @@ from snnlens.recording.probe import BLOCKS, NEURONS, Probe, Sums
 from snnlens.recording.record import Column, Quantity
 from snnlens.recording.recorder import Recorder
 from snnlens.sites import Site
+from tests.trust.tally import Count
 from tests.unit.recording import brute
 
 
@@ -98,13 +99,15 @@ def _run(name: str, *, observe: bool, passes: int = 2) -> dict[str, Tensor]:
     return left
 
 
+@pytest.mark.promise("leaves-no-trace")
 @pytest.mark.parametrize("name", MODELS)
-def test_observing_changes_nothing(name: str) -> None:
+def test_observing_changes_nothing(name: str, tally: Count) -> None:
     observed, alone = _run(name, observe=True), _run(name, observe=False)
     assert list(observed) == list(alone)
     assert any(key.startswith("grad ") for key in alone)
     for key, value in alone.items():
         assert torch.equal(observed[key], value), key
+    tally("models observed by every probe")
 
 
 def test_every_probe_said_something() -> None:
@@ -207,8 +210,9 @@ def test_no_hook_after_a_normal_exit() -> None:
     out.sum().backward()
 
 
+@pytest.mark.promise("leaves-no-trace")
 @pytest.mark.parametrize("at", ["value", "gradient", "around", "step"])
-def test_no_hook_after_an_error_in_a_probe(at: str) -> None:
+def test_no_hook_after_an_error_in_a_probe(at: str, tally: Count) -> None:
     model = brute.small("sew", "add")
     with (
         pytest.raises(RuntimeError, match=f"^fails in {at}$"),
@@ -217,6 +221,7 @@ def test_no_hook_after_an_error_in_a_probe(at: str) -> None:
         brute.loss(model, brute.batch()).backward()
     assert not hooks_of(model)
     brute.loss(model, brute.batch()).backward()
+    tally("errors of a probe")
 
 
 def test_no_hook_after_an_error_in_the_model() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snnlens.recording import reduce
+from tests.trust.tally import Count
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 SHAPES = [(1,), (5,), (3, 4), (2, 3, 5, 7, 7), (2, 1, 4099), (2, 3, 65_537), (1, reduce.CHUNK + 3)]
@@ -66,8 +67,9 @@ def test_real_numbers(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     assert reduce.step_nonzero(x).dtype == reduce.step_elements(x).dtype == torch.int64
 
 
+@pytest.mark.promise("counters-do-not-wrap")
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_integer_totals_beyond_2_to_the_24(dtype: torch.dtype) -> None:
+def test_integer_totals_beyond_2_to_the_24(dtype: torch.dtype, tally: Count) -> None:
     """2^24 + 1 has no float32: sums of spikes and small integers are exact all the same."""
     count = 2**24 + 1
     assert reduce.step_sums(torch.ones(1, count, dtype=dtype)).tolist() == [count]
@@ -78,6 +80,7 @@ def test_integer_totals_beyond_2_to_the_24(dtype: torch.dtype) -> None:
     assert reduce.step_sums(values.to(dtype)).tolist() == [total]
     large = torch.full((1, 4096 * 3 + 5), 4096.0).to(dtype)
     assert reduce.step_sums(large).tolist() == [4096 * (4096 * 3 + 5)]
+    tally("paths beyond 2^24")
 
 
 def test_squares_of_tiny_and_huge_numbers() -> None:

@@ -18,6 +18,7 @@ from snnlens.errors import InputError, NothingToRecord
 from snnlens.recording.record import Record
 from snnlens.recording.recorder import Recorder
 from snnlens.recording.watch import Watch
+from tests.trust.tally import Count
 
 FRAME = ["site", "firing_rate", "gradient_norm"]
 
@@ -68,12 +69,14 @@ def test_it_records_every_nth_step_and_the_same_numbers_as_a_recorder() -> None:
     assert fourth["firing_rate"].min() > 0
 
 
-def test_watching_changes_no_bit_of_a_training() -> None:
+@pytest.mark.promise("leaves-no-trace")
+def test_watching_changes_no_bit_of_a_training(tally: Count) -> None:
     net, twin = model(), model()
     with Watch(net, probes(), every=2):
         watched = train(net, 6)
     assert all(map(torch.equal, watched, train(twin, 6)))
     assert all(map(torch.equal, net.state_dict().values(), twin.state_dict().values()))
+    tally("trainings watched")
 
 
 def test_no_hook_between_the_steps_nor_after_a_sampled_backward() -> None:
