@@ -144,7 +144,7 @@ def test_any_bytes_are_rules_or_one_line(
 
 # --- typos ---------------------------------------------------------------------------------------
 
-WORDS = [m.span() for m in re.finditer(r"[A-Za-z_][\w-]*", FULL)]
+WORDS = [m.span() for m in re.finditer(r"(?<![\w.])[A-Za-z_][\w-]*", FULL)]
 TYPOS: dict[str, Callable[[str], str]] = {
     "a letter less": lambda word: word[:1] + word[2:],
     "a letter twice": lambda word: word[:2] + word[1:],
@@ -215,7 +215,7 @@ def _refused(folder: Path, make: Callable[[Path], object], option: str) -> None:
     argv = [str(path) if part == "FILE" else part for part in COMMANDS[option]]
     code, line = broken.call(argv)
     assert code == 2
-    assert str(path) in line
+    assert path.name in line
     assert sorted(folder.iterdir()) == [path]
 
 

@@ -113,8 +113,8 @@ def test_another_folder_and_an_impossible_name(capsys: pytest.CaptureFixture[str
     Path("photos").mkdir()
     got = "photos (another folder)"
     refused(["rates", "photos"], f"RUN|CHECKPOINT must be {WANTED}; got {got!r}", capsys)
-    got = "x" * 5000 + " (not there)"
-    refused(["rates", "x" * 5000], f"RUN|CHECKPOINT must be {WANTED}; got {got!r}", capsys)
+    got = "x" * 600 + " (not there)"
+    refused(["rates", "x" * 600], f"RUN|CHECKPOINT must be {WANTED}; got {got!r}", capsys)
 
 
 def test_a_file_that_is_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
