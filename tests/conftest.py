@@ -20,7 +20,7 @@ DESELECTED = pytest.StashKey[int]()
 # Before torch is loaded: small tensors gain nothing from a second thread, and a thread that waits
 # by spinning is many times slower where another program has the core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_configure(config: pytest.Config) -> None:

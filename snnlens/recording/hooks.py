@@ -148,7 +148,7 @@ def _is_last(hooks: OrderedDict[int, Any], key: int) -> bool:
 
 # --- compiled code -------------------------------------------------------------------------------
 
-_uncompiled: list[Any] = []  # what each open `uncompiled` would put back; the first of them counts
+_uncompiled: list[Any] = []  # what each open `uncompiled` would put back; the last to end does
 
 
 @contextlib.contextmanager
@@ -173,9 +173,7 @@ def _force_eager() -> bool:
         return False
     with LOCK:
         try:
-            _uncompiled.append(
-                _uncompiled[0] if _uncompiled else torch.compiler.set_stance("force_eager")
-            )
+            _uncompiled.append(torch.compiler.set_stance("force_eager"))
         except RuntimeError:  # inside a compiled region, where it may not be set: nothing is seen
             return False
     return True

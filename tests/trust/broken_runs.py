@@ -92,6 +92,7 @@ def call(argv: list[str]) -> tuple[int, str]:
     stdout.flush()
     line = stderr.getvalue()
     assert code in FINE + REFUSED, f"{argv}: {code}\n{line[-3000:]}"
+    assert all(part.isprintable() for part in line.split("\n"))
     if code in REFUSED:
         assert stdout.buffer.getvalue() == b""  # type: ignore[attr-defined]
         assert line.startswith("snnlens: ")

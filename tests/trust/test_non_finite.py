@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import snnlens
+from snnlens import registry
 from snnlens.api import save
 from snnlens.errors import InputError
 from snnlens.recording.result import Finding
+from snnlens.sites import Site
 from tests.trust import stress
 from tests.trust.stress import KINDS, Kind, every_kind, few_kinds
 from tests.trust.tally import Count, times
@@ -129,6 +131,19 @@ def test_the_watch_says_it_of_the_step_that_it_was_in(tally: Count) -> None:
     found = [rec.networks["model"].get("non_finite_inputs") for rec in told]
     assert found == [None, 1, None]
     tally("bad inputs")
+
+
+@every_bad
+def test_operations_of_nothing_but_one_bad_value(bad: float, tally: Count) -> None:
+    """Infinity is its own square, as zeros and ones are, and no spike."""
+    layer = nn.Linear(4, 6)
+    for x in (torch.full((3, 4), bad), torch.tensor([[1.0, 0.0, bad, 1.0]])):
+        found = registry.plugin("probes", "synaptic_operations")().around(
+            Site("s", "s", "input", "synapse"), layer, x, layer(x)
+        )
+        assert int(found["events"]) == 6 * sum(1 for n in x.flatten().tolist() if n != 0)
+        assert int(found["non_integer"]) == int((~x.isfinite()).sum())
+        tally("bad inputs")
 
 
 @every_bad

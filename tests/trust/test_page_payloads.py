@@ -7,7 +7,9 @@ import csv
 import hashlib
 import json
 import re
+import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,11 @@ from snnlens.commands._progress import shown
 from snnlens.recording import store
 from snnlens.recording.result import Result
 from snnlens.report import build, companions, compare, rich, svg
+from tests.trust.hostile_files import fresh
 from tests.trust.payloads import MARKED, PAYLOADS, PLACES, Page, Word, figure, filled, harmless
 from tests.trust.tally import Count
 from tests.unit.report import sample
+from tests.unit.runs import FOLDERS
 
 pytestmark = pytest.mark.promise("nothing-runs-in-the-page")
 FEW = 15  # of a page: many networks make a page slow, and one payload needs no other
@@ -30,14 +34,16 @@ LINK = re.compile(r"#.+|data:text/csv;charset=utf-8,[\w%,:;()+.~/-]*|https?://[^
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
-def saved(folder: Path, payloads: list[str], word: Word = str, **changes: object) -> Path:
+@cache
+def saved(payloads: tuple[str, ...], word: Word = str) -> Path:
     """A run folder whose every text is a payload, or a harmless word as long as that."""
-    return sample.save(folder / "run", replace(filled(payloads, word), **changes), svg="")  # type: ignore[arg-type]
+    return sample.save(Path(tempfile.mkdtemp(dir=FOLDERS.name)) / "run",
+                       filled(list(payloads), word), svg="")  # fmt: skip
 
 
-def both(tmp_path: Path, payloads: list[str]) -> list[Path]:
+def both(payloads: list[str]) -> list[Path]:
     """That run, and the one that it must be like."""
-    return [saved(tmp_path / "1", payloads), saved(tmp_path / "2", payloads, harmless)]
+    return [saved(tuple(payloads), word) for word in (str, harmless)]
 
 
 def is_like(page: str, wanted: str) -> bool:
@@ -61,10 +67,8 @@ def is_closed(page: Page) -> bool:
 
 
 @parts
-def test_a_report_is_that_of_harmless_names(
-    tmp_path: Path, tally: Count, payloads: list[str]
-) -> None:
-    page, wanted = (build.build([run]) for run in both(tmp_path, payloads))
+def test_a_report_is_that_of_harmless_names(tally: Count, payloads: list[str]) -> None:
+    page, wanted = (build.build([run]) for run in both(payloads))
     assert is_like(page, wanted)
     assert is_closed(Page(page))
     tally("payloads in a place of a report", PLACES * len(payloads))
@@ -76,19 +80,21 @@ def test_a_comparison_is_that_of_harmless_names(
     tmp_path: Path, tally: Count, payloads: list[str]
 ) -> None:
     pages = []
-    for number, run in enumerate(both(tmp_path, payloads)):
+    for number, run in enumerate(both(payloads)):
         made = store.load_result(run)
         assert made is not None
-        other = sample.save(tmp_path / f"{number}b", changed(made), svg="")
+        other = changed(made, drawn=payloads in PARTS[::3])  # figures take seconds
+        other = sample.save(tmp_path / f"{number}b", other, svg="")
         pages.append(compare.build([run, other]))
     assert is_like(*pages)
     assert is_closed(Page(pages[0]))
     tally("payloads in a place of a comparison", PLACES * len(payloads))
 
 
-def changed(made: Result) -> Result:
-    """The same with other numbers, so that each of them is named."""
-    numbers = made.table.assign(gradient_norm=2 * made.table["gradient_norm"])
+def changed(made: Result, *, drawn: bool) -> Result:
+    """The same with other numbers, so that each of them is named; some that are `drawn`."""
+    factor = 2 if drawn else 1
+    numbers = made.table.assign(gradient_norm=factor * made.table["gradient_norm"])
     claims = [replace(c, measured=1.0, verdict="holds") for c in made.claims]
     return replace(made, table=numbers, claims=claims, findings=made.findings[::2])  # type: ignore[arg-type]
 
@@ -103,10 +109,8 @@ def test_what_a_notebook_shows_is_that_of_harmless_names(tally: Count, payloads:
     tally("payloads in a place of a notebook", 3 * len(payloads))
 
 
-def test_what_is_marked_up_on_purpose_is_code_a_number_or_an_address(
-    tmp_path: Path, tally: Count
-) -> None:
-    page, usual = (Page(build.build([run])) for run in both(tmp_path, MARKED))
+def test_what_is_marked_up_on_purpose_is_code_a_number_or_an_address(tally: Count) -> None:
+    page, usual = (Page(build.build([run])) for run in both(MARKED))
     assert is_closed(page)
     assert set(page.elements - usual.elements) <= {
         ("code",), ("span", "class"), ("a", "href", "rel"), ("dt",), ("dd",),
@@ -129,8 +133,8 @@ def test_a_figure_is_drawing_alone(tmp_path: Path, tally: Count, payloads: list[
 
 
 @pytest.mark.parametrize("name", ["report", "comparison", "empty"])
-def test_the_policy_allows_the_one_script_alone(tmp_path: Path, tally: Count, name: str) -> None:
-    run = saved(tmp_path, PAYLOADS[:FEW])
+def test_the_policy_allows_the_one_script_alone(tally: Count, name: str) -> None:
+    run = saved(tuple(PARTS[0]))
     text = compare.build([run, run]) if name == "comparison" else build.build(
         [run] if name == "report" else [], [build.Skipped(p, p) for p in PAYLOADS])  # fmt: skip
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
@@ -153,8 +157,9 @@ def test_a_comment_is_that_of_harmless_names(
 ) -> None:
     """Of report.md: no markup, no address, no call of somebody."""
     shown = []
-    for run in both(tmp_path, payloads):
-        page, beside = run.parent / "page.html", companions.write([run], run.parent / "page.html")
+    for run in both(payloads):
+        page = fresh(tmp_path) / "page.html"
+        beside = companions.write([run], page)
         tokens = MARKDOWN.parse(beside[1].read_text(encoding="utf-8"))
         inline = [t for token in tokens for t in token.children or []]
         kinds = [t.type for t in [*tokens, *inline] if t.type not in {"text", "inline"}]
@@ -168,9 +173,9 @@ def test_a_comment_is_that_of_harmless_names(
 
 
 @parts
-def test_a_csv_file_is_data(tmp_path: Path, tally: Count, payloads: list[str]) -> None:
+def test_a_csv_file_is_data(tally: Count, payloads: list[str]) -> None:
     """Each cell comes back as it was: a spreadsheet is told to take them as text."""
-    run = saved(tmp_path, payloads)
+    run = saved(tuple(payloads))
     with (run / "odd.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     names = [f"{text}_{i}" for i, text in enumerate(payloads)]

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.promise("carries-on")
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "tests" / "runs" / "v1"
 TINY = ["--depth", "8", "--layout", "cifar", "--image-size", "8", "--batch", "2",
-        "--time-steps", "1"]  # fmt: skip
+        "--time-steps", "1", "--residual", "spiking", "--zero-init", "no"]  # fmt: skip
 SLOWEST = 200.0
 
 
@@ -340,7 +340,6 @@ def broken(number: int) -> tuple[io.TextIOWrapper, Raw]:
 COMMANDS = {
     "list": ["list"],
     "help": ["--help"],
-    "a run": ["rates", *TINY, "-o", "out", "--force"],
     "a run as JSON": ["rates", *TINY, "-o", "out", "--json", "--force"],
     "a report": ["report", "run", "-o", "out", "--force"],
     "a gate": ["gate", "run", "--fail-on", "never"],

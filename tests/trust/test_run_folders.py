@@ -50,7 +50,7 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(
     tally("files damaged")
 
 
-@fuzz(60)
+@fuzz(40)
 @given(st.data(), st.sampled_from(list(broken.COMMANDS)))
 def test_no_damage_to_run_json_is_a_traceback(
     tmp_path: Path, tally: Count, data: st.DataObject, command: str
@@ -88,7 +88,7 @@ def test_a_record_folder_that_is_a_link_is_refused(tmp_path: Path, tally: Count)
 PARTS = ["provenance", "schemas", "files", "extra", "notes", "question", "title"]
 
 
-@fuzz(80)
+@fuzz(32)
 @given(st.sampled_from(["networks", *PARTS]), st.data(), st.sampled_from(list(broken.COMMANDS)))
 def test_run_json_of_any_shape(
     tmp_path: Path, tally: Count, part: str, data: st.DataObject, command: str
@@ -100,7 +100,7 @@ def test_run_json_of_any_shape(
     tally("JSON of another shape")
 
 
-@fuzz(40)
+@fuzz(20)
 @given(st.sampled_from(["claims.json", "findings.json"]), st.data(),
        st.sampled_from(["report", "compare", "gate", "latex"]))  # fmt: skip
 def test_claims_and_findings_of_any_shape(
@@ -117,7 +117,7 @@ FINDING = {"code": "SNL201", "severity": "error", "site": "layer1.0", "evidence"
            "why": "why", "next": "next", "reference": "reference"}  # fmt: skip
 
 
-@fuzz(80)
+@fuzz(28)
 @given(st.sampled_from(broken.TABLES), st.data(), st.sampled_from(list(broken.COMMANDS)))
 def test_a_table_of_any_columns(
     tmp_path: Path, tally: Count, name: str, data: st.DataObject, command: str
@@ -128,7 +128,7 @@ def test_a_table_of_any_columns(
     tally("tables of other columns")
 
 
-@fuzz(150)
+@fuzz(100)
 @given(st.sampled_from(broken.TABLES), st.data())
 def test_a_damaged_table_with_its_checksum(
     tmp_path: Path, tally: Count, name: str, data: st.DataObject

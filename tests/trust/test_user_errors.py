@@ -294,7 +294,7 @@ def _look_at(kind: Kind, ask: str, model: nn.Module) -> None:
 
 @no_trace
 @pytest.mark.parametrize(
-    ("ask", "tries"), [("record", 8), ("watch", 8), ("checkup", 2), ("audit", 2)]
+    ("ask", "tries"), [("record", 8), ("watch", 8), ("checkup", 1), ("audit", 1)]
 )
 def test_an_interrupt_at_any_line(ask: str, tries: int, tally: Count) -> None:
     kind = WITH_STATE

@@ -191,8 +191,11 @@ def _lines() -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-LOADED = ("snnlens.commands.gate", "snnlens.report.companions", "snnlens.training.checkpoint",
-          "tests.unit.recording.test_store")  # fmt: skip
+LOADED = (
+    "snnlens.commands.gate", "snnlens.report.companions", "snnlens.training.checkpoint",
+    "tests.unit.recording.test_store", "pyarrow.dataset", "pyarrow.fs", "pyarrow.parquet",
+    "pandas.core.arrays.arrow.extension_types", "pandas.io.formats.csvs",
+)  # fmt: skip
 
 
 def _main() -> None:

@@ -108,7 +108,7 @@ def test_what_fails_on_a_worker_is_said_and_a_deadly_point_is_given_up(
     assert list(table["epoch"]) == [1, 1, 1, 3]
     assert capfd.readouterr() == ("", "")
     for point in points:
-        assert [toy.environment(point.folder)[name] for name in THREADS] == ["3"] * 3 + ["PASSIVE"]
+        assert [toy.environment(point.folder)[name] for name in THREADS] == ["3"] * 3 + ["passive"]
     assert {name: os.environ.get(name) for name in THREADS} == before
     assert {name: logging.getLogger(name).level for name in cluster.LOGGERS} == levels
 
