@@ -21,6 +21,7 @@ BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY = "#E69F00", "#56B4E9"
 WITHOUT, WITH = VERMILION, BLUE  # without and with zero-init, in every figure
 MEASURED_SIZE = 3.4
+PIXELS, SIDE = 4e7, 30_000  # of a picture at most, and of its longer side
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 RC: dict[str, Any] = {
@@ -69,9 +70,19 @@ def save(figure: Figure, folder: Path, name: str = "figure") -> None:
         plain = {"Date": None, "Creator": None}
         figure.savefig(folder / f"{name}.svg", metadata=plain, **bounds)
         figure.savefig(
-            folder / f"{name}.png", dpi=200, facecolor="white", metadata={"Software": None},
-            **bounds,
+            folder / f"{name}.png", dpi=_dpi(figure, 200), facecolor="white",
+            metadata={"Software": None}, **bounds,
         )  # fmt: skip
+
+
+def _dpi(figure: Figure, wanted: float) -> float:
+    """As many dots per inch as wanted, or as few as keep the picture within PIXELS and SIDE.
+
+    A name of thousands of letters makes a figure of yards; Agg draws nothing of over 65,535 pixels.
+    """
+    box = figure.get_tightbbox()
+    wide, high = max(box.width, figure.get_figwidth()), max(box.height, figure.get_figheight())
+    return min(wanted, math.sqrt(PIXELS / (wide * high)), SIDE / max(wide, high))
 
 
 class Drawing(Figure):
@@ -85,7 +96,9 @@ class Drawing(Figure):
         """As a notebook asks for it."""
         buffer = BytesIO()
         with styled():
-            self.savefig(buffer, format="png", dpi=110, facecolor="white", bbox_inches="tight")
+            self.savefig(
+                buffer, format="png", dpi=_dpi(self, 110), facecolor="white", bbox_inches="tight"
+            )
         return buffer.getvalue()
 
 

@@ -171,3 +171,21 @@ def test_a_notebook_shows_a_figure_without_pyplot() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("letters", [50, 2000, 20_000])
+def test_a_long_name_makes_no_endless_picture(tmp_path: Path, letters: int) -> None:
+    """200 dots per inch of a usual figure; the whole name in the SVG, and in the PNG what fits."""
+    figure = style.Drawing(figsize=(2, 1))
+    with style.styled():
+        figure.text(0, 0, "W" * letters)
+        style.save(figure, tmp_path)
+    assert "W" * letters in (tmp_path / "figure.svg").read_text()
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(tmp_path / "figure.png") as image:
+        wide, high = image.size
+        dots = image.info["dpi"][0]
+    assert max(wide, high) <= 1.01 * style.SIDE
+    assert wide * high <= 1.05 * style.PIXELS
+    assert (round(dots) == 200) == (letters == 50)
+    assert len(figure._repr_png_()) > 100
