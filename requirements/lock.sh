@@ -21,7 +21,8 @@ for name in $own; do without+=(--no-emit-package "$name"); done
 # What CI installs, each file by its hash: pip install --no-deps --require-hashes -r requirements/ci.txt
 # Made by requirements/lock.sh; for Python 3.11 on Linux, x86-64. The versions are those of constraints.txt.
 # torch is not here: its CPU build has another hash than the CUDA build of the same version, and which of
-# the two is installed is for the machine to say (Makefile, TORCH_ARGS).
+# the two is installed is for the machine to say (Makefile, TORCH_ARGS). norse comes as source, and is
+# built with the setuptools of the day: pip checks no hash of what it builds with.
 HEAD
   echo
   echo "# core, test, docs, adapters, and what builds snnlens itself"
