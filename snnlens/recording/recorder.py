@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,11 +26,13 @@ from snnlens.recording.clock import Clock
 from snnlens.recording.foreign import Call
 from snnlens.recording.hooks import Handle, Hooks, is_changed_by_others, uncompiled
 from snnlens.recording.ledger import Ledger
+from snnlens.recording.oddities import Oddities
 from snnlens.recording.probe import Probe, Train
 from snnlens.recording.reading import Heard, Reading, Seen
 from snnlens.recording.record import Record
 from snnlens.recording.reduce import step_squares
 from snnlens.recording.trains import Trains
+from snnlens.recording.visits import Visits
 from snnlens.sites import Role, Site
 
 TIME_FIRST = Layout("time first")
@@ -81,24 +80,17 @@ class Recorder:
         self._on_site = on_site or (lambda: None)
         self._clock = Clock(loop_outside=per_step)
         self._trains = Trains(self.ledger)
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._visits = Visits()
         self._axis = TIME_FIRST  # how the spiking layers seen last lie: blocks lie alike
-        self._forward_calls: Counter[str] = Counter()
-        self._samples: Counter[str] = Counter()  # batches may differ in size
-        self._gradient_calls: Counter[str] = Counter()
-        self._replayed: dict[str, tuple[Tensor, int]] = {}
         self._last: Seen | None = None
         self._last_grad: Seen | None = None
         self._counted: dict[str, Statistics] = {}  # of the call that a neuron is in
         self._starts: dict[str, Tensor | None] = {}  # the membrane that a call began with
         self._stack = ExitStack()
         self._hooks = Hooks()
-        self._attached: dict[str, nn.Module] = {}  # by path; a model may replace its parts
-        self._replaced: set[str] = set()
+        self._oddities = Oddities()
         self._graded: set[str] = set()  # sites whose output a hook of others may have changed
-        self._broken: list[str] = []  # weights, buffers, numbers of a neuron that are not finite
         self._asked: set[str] = set()  # sites whose gradient somebody asks for
-        self._non_finite: Tensor | int = 0  # numbers in the inputs of the model
         self._closed = False
         self._tensor_hooks: list[Handle] = []
         self._facts: dict[str, Any] = {}
@@ -116,7 +108,7 @@ class Recorder:
     def leave(self) -> None:
         """Take the hooks off the modules; gradients of what was seen are still heard."""
         try:
-            self._look_back()
+            self._look()
         finally:
             self._stack.close()
 
@@ -149,7 +141,7 @@ class Recorder:
 
     def shape(self, site: str) -> tuple[int, ...] | None:
         """[T, B, ...] of a site, as it was seen first; None where it was not seen."""
-        return self._shapes.get(site)
+        return self._visits.shapes.get(site)
 
     def record(self) -> Record:
         """What was seen so far, as an immutable Record."""
@@ -157,12 +149,12 @@ class Recorder:
             raise NothingToRecord(
                 "the recorder must see a forward pass; got none; call the model inside `with`"
             )
-        self._look_back()
+        self._look()
         self.ledger.settle()
         self._trains.flush()
         tables = {p.name: self.ledger.table(self.network, p, self.sites) for p in self.probes}
         return Record(
-            sites=self._site_table(),
+            sites=self._visits.table(self.network, self.sites),
             tables={n: t for n, t in tables.items() if len(t)},
             schemas={p.name: p.schema() for p in self.probes if len(tables[p.name])},
             networks={self.network: self._network_facts()},
@@ -182,7 +174,7 @@ class Recorder:
     def _attach(self) -> None:
         self._stack.enter_context(uncompiled())
         self._stack.callback(self._hooks.remove)
-        self._attached.clear()
+        self._oddities.attached.clear()
         self._hooks.passes(self.model, self._model_called)
         for site in self.sites:
             reading = Reading.of(site, self.probes)
@@ -196,7 +188,7 @@ class Recorder:
 
     def _attach_to(self, module: nn.Module, reading: Reading) -> None:
         site, adapter = reading.site, self.survey.adapters.get(reading.site.module)
-        self._attached[site.module] = module
+        self._oddities.attached[site.module] = module
         add = partial(self._hooks.add, site.name, module)
         if site.role in LAYERS:
             add(self._layer_hook(reading))
@@ -238,20 +230,9 @@ class Recorder:
             asked = module.statistics(reading.statistics, listen, reading.bins)
             self._stack.enter_context(asked)
 
-    def _look_back(self) -> None:
-        """Modules that have gone from their place while they were watched, weights that broke."""
+    def _look(self) -> None:
         if self._hooks:
-            now = dict(self.model.named_modules(remove_duplicate=False))
-            self._replaced |= {n for n, m in self._attached.items() if now.get(n) is not m}
-            held = chain(self.model.named_parameters(), self.model.named_buffers())
-            self._broken = [name for name, x in held if int(non_finite(x))]
-            self._broken += [
-                f"{name}.{key}"
-                for name, module in self._attached.items()
-                if name in self.survey.adapters
-                for key, x in vars(module).items()
-                if isinstance(x, float) and math.isnan(x)
-            ]
+            self._oddities.look(self.model, self.survey.adapters)
 
     def _detach(self) -> None:
         self.leave()
@@ -267,8 +248,7 @@ class Recorder:
     def _model_called(self, _module: nn.Module, args: Args, named: Named) -> None:
         given = list(tensors((args, named)))
         _refuse(given)
-        for x in given:
-            self._non_finite = self._non_finite + non_finite(x)
+        self._oddities.given(given)
         self._hooks.go_last()
         self._clock.new_pass()
         self._last = None
@@ -304,7 +284,7 @@ class Recorder:
         site = reading.site
 
         def hook(module: nn.Module, args: Args, named: Named, output: Tensor) -> None:
-            self._forward_calls[site.name] += self._clock.is_first(site.name)
+            self._visits.forward[site.name] += self._clock.is_first(site.name)
             with torch.no_grad():
                 for probe in reading.around:
                     x = first_tensor((args, named)).detach()
@@ -355,9 +335,8 @@ class Recorder:
     def _count_call(self, reading: Reading, call: Call) -> Statistics:
         seen, replayed = call.statistics(reading.statistics & FORWARD, reading.bins)
         if replayed is not None:
-            wrong, of = self._replayed.get(reading.site.name, (0, 0))
             differ = (replayed != call.spikes).sum()
-            self._replayed[reading.site.name] = (differ + wrong, of + replayed.numel())
+            self._visits.replayed(reading.site.name, differ, replayed.numel())
         return seen
 
     def _take_train(self, reading: Reading, call: Call, at: int) -> Train | None:
@@ -374,7 +353,7 @@ class Recorder:
         site = reading.site
         counted = self._counted.pop(site.name, None)
         shape = layout.time_first(x).shape
-        self._see_shape(site.name, shape, at)
+        self._visits.saw(site.name, shape, at)
         self._clock.lasted(site.name, shape[0] if shape else 1)
         if self._last is None or not self._last.is_now(x):
             self._last = Seen(weakref.ref(x), _version(x), counted=counted)
@@ -383,15 +362,6 @@ class Recorder:
         if x.requires_grad and (reading.gradient or reading.paths):
             self._expect_gradient(self._last, Heard(reading, layout, at, train), x)
         self._on_site()
-
-    def _see_shape(self, name: str, shape: torch.Size, at: int) -> None:
-        self._forward_calls[name] += at == 0
-        self._samples[name] += shape[1] if at == 0 and len(shape) > 1 else 0
-        if not math.prod(self._shapes.get(name, (0,))):  # nothing, or a batch of no samples
-            self._shapes[name] = tuple(shape)
-        old = self._shapes[name]
-        if len(old) and len(shape) and old[0] < shape[0] + at:
-            self._shapes[name] = (shape[0] + at, *old[1:])
 
     def _take_value(self, probe: Probe, site: Site, x: Tensor, as_: Heard, seen: Seen) -> None:
         names = probe.statistics & FORWARD
@@ -429,7 +399,7 @@ class Recorder:
                 self._last_grad = Seen(weakref.ref(grad), _version(grad))
             self._last_grad.counted = counted or self._last_grad.counted
             for one in heard:
-                self._gradient_calls[one.reading.site.name] += one.at == 0
+                self._visits.gradients[one.reading.site.name] += one.at == 0
                 for probe in one.reading.gradient:
                     self._take_gradient(probe, one, grad, kept)
                 if one.train is not None:
@@ -458,26 +428,6 @@ class Recorder:
 
     # --- what is kept --------------------------------------------------------------------------
 
-    def _site_table(self) -> pd.DataFrame:
-        rows = []
-        for order, site in enumerate(self.sites):
-            row = asdict(site)
-            row["site"] = row.pop("name")
-            wrong, of = self._replayed.get(site.name, (None, None))
-            rows.append(
-                {"network": self.network, "order": order}
-                | row
-                | _shape_facts(self._shapes.get(site.name))
-                | {
-                    "samples": self._samples.get(site.name),
-                    "forward_calls": self._forward_calls[site.name],
-                    "gradient_calls": self._gradient_calls[site.name],
-                    "replayed": of,
-                    "replay_mismatches": None if wrong is None else int(wrong),
-                }
-            )
-        return _typed(pd.DataFrame(rows))
-
     def _network_facts(self) -> dict[str, Any]:
         listing = method(self.model, "facts")
         lone = isinstance(self.model, Neuron)  # its facts are of one layer, not of a network
@@ -489,17 +439,16 @@ class Recorder:
     def _odd(self) -> dict[str, Any]:
         """What was not as it should be; nothing of what was."""
         unheard = [s.name for s in self.sites if s.name in self._hooks.again & self._asked
-                   and not self._gradient_calls[s.name]]  # fmt: skip
-        replaced = [s.name for s in self.sites if s.module in self._replaced]
-        found = {"non_finite_inputs": int(self._non_finite), "non_finite_state": self._broken,
-                 "elsewhere": self._hooks.elsewhere, "unheard": unheard,
-                 "replaced": replaced}  # fmt: skip
+                   and not self._visits.gradients[s.name]]  # fmt: skip
+        found = self._oddities.facts(self.sites)
+        found |= {"elsewhere": self._hooks.elsewhere, "unheard": unheard}
         return {fact: value for fact, value in found.items() if value}
 
     def _detected(self) -> dict[str, Any]:
         """What the adapters made of the model: the line that a check-up begins with."""
         neurons = self.survey.neurons()
-        shapes = [self._shapes[s.name] for s in neurons if s.name in self._shapes]
+        seen = self._visits.shapes
+        shapes = [seen[s.name] for s in neurons if s.name in seen]
         return {
             "frameworks": sorted({a.name for a in self.survey.adapters.values()}),
             "time_steps": max((s[0] for s in shapes if s), default=None),
@@ -535,18 +484,6 @@ def _by_hook(grad: Tensor) -> Statistics:
     return Statistics({}, gradients={"grad_spike_squared": step_squares(grad)})
 
 
-def non_finite(x: Tensor) -> Tensor | int:
-    """How many numbers of a tensor are NaN or infinite; it stays on its device.
-
-    >>> int(non_finite(torch.tensor([1.0, torch.nan, torch.inf])))
-    2
-    """
-    plain = type(x) in (Tensor, nn.Parameter) and x.layout is torch.strided and not x.is_nested
-    if not plain or x.is_meta or not (x.is_floating_point() or x.is_complex()):
-        return 0
-    return x.numel() - torch.isfinite(x.detach()).sum()
-
-
 def _refuse(given: list[Tensor]) -> None:
     """Passes of which no number can be taken."""
     if torch._C._are_functorch_transforms_active():
@@ -578,22 +515,3 @@ def _further_sites(model: nn.Module, probes: Sequence[Probe]) -> list[Site]:
 def _version(x: Tensor) -> int | None:
     """How often x was changed in place; an inference tensor does not count it."""
     return None if x.is_inference() else x._version
-
-
-def _shape_facts(shape: tuple[int, ...] | None) -> dict[str, int | None]:
-    names = ("time_steps", "batch", "neurons", "positions")
-    if shape is None or len(shape) < 2:
-        return dict.fromkeys(names)
-    return {
-        "time_steps": shape[0],
-        "batch": shape[1],
-        "neurons": math.prod(shape[2:]),
-        "positions": math.prod(shape[3:]),
-    }
-
-
-def _typed(sites: pd.DataFrame) -> pd.DataFrame:
-    whole = ["block", "stage", "area", "time_steps", "batch", "neurons", "positions", "samples",
-             "replayed", "replay_mismatches"]  # fmt: skip
-    real = ["threshold", "leak", "gain", "slope", "support"]
-    return sites.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(real, "float64"))
