@@ -71,8 +71,9 @@ mutants: $(MUTANTS)  ## mutation testing (mutmut), about an hour on two idle cor
 	$(PY) tests/mutants/run.py $(ARGS)
 
 coverage: $(TEST) $(KERNELS)  ## lines and branches of snnlens/ that the tests run, about 45 minutes; under 95 % is an error
-	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
-	TRITON_INTERPRET=1 $(PY) -m pytest -m triton tests/unit/neuron/kernels --cov --cov-append $(ARGS)
+	COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	TRITON_INTERPRET=1 COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest -m triton tests/unit/neuron/kernels \
+	  --cov --cov-append $(ARGS)
 
 bench: $(TEST)  ## the benchmarks, about 20 minutes; ARGS="--quick -o DIR" for one small case each
 	$(PY) benchmarks/run.py $(ARGS)
