@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from snnlens import registry
 from snnlens.adapters._base import Adapter
 from snnlens.adapters._blocks import Block, residual_blocks
-from snnlens.errors import NothingToRecord
+from snnlens.errors import InputError, NothingToRecord
 from snnlens.neuron.equations import Rule
 from snnlens.sites import Signal, Site
 
@@ -61,12 +61,15 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
     `more` are adapters asked before the installed ones, e.g. `Plain` with a user's own classes.
 
     Raises:
+        InputError: no torch module.
         NothingToRecord: the model has no spiking layer that any adapter knows.
 
     >>> from snnlens import IF
     >>> [s.name for s in survey(nn.Sequential(nn.Linear(3, 2), IF())).sites]
     ['1']
     """
+    if not isinstance(model, nn.Module):
+        raise InputError("the model", got=type(model).__name__, wanted="a torch.nn.Module")
     *around, inner = unwrapping(model)
     wrapped = [type(outer).__name__ for outer in around]
     adapters = [*more, *_installed()]
@@ -79,7 +82,8 @@ def survey(model: nn.Module, more: Sequence[Adapter] = ()) -> Survey:
         raise NothingToRecord(
             f"the model must have a spiking site; got {type(inner).__name__} without one; "
             "use neurons of snnlens, SpikingJelly, snnTorch, Norse or sinabs, name your own neuron "
-            "class with --spiking my.module:MyNeuron, or give the model a method sites()"
+            "class (spiking=[MyNeuron], --spiking my.module:MyNeuron), or give the model a method "
+            "sites()"
         )
     neurons = [_told(Site(n, n, "output", "neuron", _signal(inner, n, a)), inner, claimed)
                for n, a in claimed.items()]  # fmt: skip

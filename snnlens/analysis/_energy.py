@@ -6,8 +6,11 @@ import pandas as pd
 
 from snnlens.measures import energy
 from snnlens.measures.energy import IntegerSpikes, Layer
+from snnlens.recording.extent import of_network
 from snnlens.recording.record import Record
 
+COLUMNS = ("formula", "integer_spikes", "first_layer", "additions", "macs",
+           "millijoule_per_sample", "network")  # fmt: skip
 CONVENTIONS: tuple[IntegerSpikes, ...] = ("binary", "bit_serial", "count", "dense")
 
 
@@ -28,12 +31,14 @@ def synapses(record: Record, network: str) -> pd.DataFrame:
 
 
 def energies(record: Record, network: str) -> pd.DataFrame:
-    """One row per formula and convention: millijoule per sample.
+    """One row per formula and convention: millijoule per sample; none where nothing says N and T.
 
     Source: Horowitz 2014 (45 nm); the rate formula of Zhou et al. 2023 (Spikformer).
     """
-    facts = record.networks[network]
-    steps, samples = facts.get("time_steps") or 1, facts.get("samples") or 1
+    size = of_network(record, network)
+    if size is None:
+        return pd.DataFrame(columns=list(COLUMNS))
+    samples, steps = size
     found, items = layers(record, network), list(synapses(record, network)["items"])
     once = energy.shown_once(found, items, samples)
     counted = "counted synaptic operations"

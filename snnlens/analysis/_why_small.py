@@ -16,14 +16,16 @@ def why_small(record: Record, network: Network) -> list[str]:
 
     silent              a block output between S^l and the loss holds no spike at all
     surrogate inactive  a layer on the way has sigma' = 0 at every neuron and step
-    underflow           the typical gradient is below float32's smallest normal number
+    underflow           the typical gradient, the root mean square over neurons, samples and steps,
+                        is below float32's smallest normal number
     product of factors  not zero, but below 1e-3 of the network's largest norm
     """
     norms = network.inputs("gradient_norm")
     largest = norms[np.isfinite(norms)].max(initial=0.0)
     dead = _downstream(network.blocks.get("nonzero_share_output"), len(norms) - 1)
     inactive = _inactive(record, network)
-    sizes = np.sqrt(network.blocks["neurons_input"].to_numpy(float))
+    elements = [network.blocks[f"{n}_input"] for n in ("neurons", "batch", "time_steps")]
+    sizes = np.sqrt(np.prod([n.to_numpy(float) for n in elements], axis=0))
     reasons = []
     for block, norm in enumerate(norms[:-1]):
         if not np.isfinite(norm) or norm >= SMALL * largest > 0:

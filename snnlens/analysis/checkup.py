@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from snnlens.analysis._energy import energies, synapses
 from snnlens.measures import whole
 from snnlens.measures.whole import MEMBRANE_EDGES
+from snnlens.recording.readout import readouts
 from snnlens.recording.record import Record
 from snnlens.recording.result import Result
 
@@ -62,10 +63,18 @@ def compute(record: Record) -> Result:
         claims=[],
         findings=[],
         record=record,
-        notes=NOTES,
+        notes=NOTES + _readouts(record),
         extra=_operations(record),
         draw=draw,
     )
+
+
+def _readouts(record: Record) -> list[str]:
+    """Layers whose spikes no check judges, and why."""
+    frame = record.frame()
+    found = sorted({s for _, rows in frame.groupby("network") for s in readouts(rows)})
+    said = "read by the membrane: no threshold, or no gradient at the spikes though each weight has one"
+    return [f"Not judged are the spikes of {', '.join(found)}, {said}."] if found else []
 
 
 def draw(result: Result) -> Figure:

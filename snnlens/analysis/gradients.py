@@ -116,7 +116,7 @@ def _table(record: Record, network: Network) -> pd.DataFrame:
         | _rates(b)
         | {
             "time_steps": b["time_steps_input"].to_numpy(int),
-            "samples": b["batch_input"].to_numpy(int),
+            "samples": b["samples_input"].to_numpy(int),
             "seed": facts.get("seed"),
             "predicted_norm_rate_only": rate_only[:-1],
             "why_small": why_small(record, network),

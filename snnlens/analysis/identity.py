@@ -80,7 +80,7 @@ def _table(network: Network) -> pd.DataFrame:
             "firing_rate_input": b["firing_rate_input"].to_numpy(float),
             "firing_rate_output": b["firing_rate_output"].to_numpy(float),
             "time_steps": b["time_steps_input"].to_numpy(int),
-            "samples": b["batch_input"].to_numpy(int),
+            "samples": b["samples_input"].to_numpy(int),
             "seed": facts.get("seed"),
         }
     )

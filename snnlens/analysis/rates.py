@@ -92,7 +92,7 @@ def _table(network: Network) -> pd.DataFrame:
         | columns
         | {
             "time_steps": b["time_steps_input"].to_numpy(int),
-            "samples": b["batch_input"].to_numpy(int),
+            "samples": b["samples_input"].to_numpy(int),
             "seed": facts.get("seed"),
         }
     )

@@ -81,10 +81,10 @@ def _caption(record: Record) -> str:
 
 def _ended(curves: pd.DataFrame, classes: int | None) -> str:
     """What the last epoch gave, the best test accuracy, and whether anything was learned."""
-    last, best = curves.iloc[-1], curves.iloc[int(curves["test_top1"].to_numpy().argmax())]
+    last, best = curves.iloc[-1], curves.iloc[int(curves["test_top1"].fillna(-1).argmax())]
     text = (
         f"after {len(curves)} epoch{'s' * (len(curves) > 1)} training loss {last['train_loss']:.4g}, test accuracy "
-        f"{last['test_top1']:.2f} % (best {best['test_top1']:.2f} %, epoch {int(best['epoch'])})"
+        f"{last['test_top1']:.2f} % (best {best['test_top1']:.2f} %, after {int(best['epoch']) + 1})"
     )
     chance = math.log(classes) if classes else math.inf
     if last["train_loss"] >= (1 - AT_CHANCE) * chance:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlens.checks._seen import Seen, extent
+from snnlens.checks._seen import Seen
 from snnlens.measures.fit import GeometricFit, factor_per_block
+from snnlens.recording.extent import extent
 
 POINTS = 4  # two parameters leave two degrees of freedom for the interval
 WARNING, ERROR = 1e3, 1e6
@@ -26,6 +27,7 @@ class Line:
     """Gradient norms along an index, and the geometric line through them, the way of a gradient."""
 
     norms: NDArray[np.float64]
+    at: NDArray[np.float64]  # the index of each; one that was not recorded leaves a gap
     places: list[str]  # the site of each
     labels: list[str]  # what to call each
     unit: str  # block, layer or step
@@ -35,13 +37,13 @@ class Line:
     @property
     def fit(self) -> GeometricFit:
         """factor per index toward the input."""
-        return factor_per_block(self.norms).backward
+        return factor_per_block(self.norms, self.at).backward
 
     @property
     def span(self) -> int:
         """How many steps of the index lie between the first and the last fitted norm."""
         kept = np.flatnonzero((self.norms > 0) & np.isfinite(self.norms))
-        return int(kept[-1] - kept[0])
+        return int(self.at[kept[-1]] - self.at[kept[0]])
 
     @property
     def total(self) -> float:
@@ -87,6 +89,7 @@ def depth_line(seen: Seen) -> Line | None:
     rows = rows.sort_values("block", kind="stable") if of_blocks else seen.layers()
     if "gradient_norm" not in rows:
         return None
+    rows = rows.assign(at=rows["block"] if of_blocks else np.arange(len(rows)))
     recorded = seen.table("gradient_norm")
     rows = rows[rows["site"].isin(list(recorded["site"]) if len(recorded) else [])]
     if not len(rows):
@@ -95,7 +98,7 @@ def depth_line(seen: Seen) -> Line | None:
     labels = [f"S^{b}" for b in rows["block"]] if of_blocks else names
     what = "block input" if of_blocks else "spiking layer"
     return Line(
-        rows["gradient_norm"].to_numpy(float), names, labels, "block" if of_blocks else "layer",
+        rows["gradient_norm"].to_numpy(float), rows["at"].to_numpy(float), names, labels, "block" if of_blocks else "layer",
         f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}", extent(rows.iloc[0]),
     )  # fmt: skip
 

@@ -14,10 +14,11 @@ import pandas as pd
 from snnlens.measures.silence import MINIMUM_OBSERVATIONS, rule_of_three
 from snnlens.recording import blocks
 from snnlens.recording.blocks import Network, trained
+from snnlens.recording.extent import extent, observations
+from snnlens.recording.readout import SPIKING, readouts
 from snnlens.recording.record import Record
 from snnlens.recording.result import Severity
 
-SPIKING = ("spikes", "counts")  # a layer of an ANN is a site too, and no spiking layer
 NO_RATES = (
     'no spiking layer was recorded with its firing rate; record with probes=["firing_rate"] and '
     "call the model"
@@ -41,7 +42,10 @@ class Seen:
         return next(n for n in blocks.networks(self.record) if n.name == self.name)
 
     def layers(self, *columns: str) -> pd.DataFrame:
-        """Its spiking layers, in order, that were seen and have a number in each of the columns."""
+        """Its spiking layers, in order, that were seen and have a number in each of the columns.
+
+        Without those that are read by their membrane: what they spike is of no use to the network.
+        """
         return self.sites("neuron", *columns)
 
     def sites(self, role: str, *columns: str) -> pd.DataFrame:
@@ -58,7 +62,7 @@ class Seen:
     def _select(self, role: str, columns: tuple[str, ...]) -> pd.DataFrame:
         rows = self.frame[self.frame["role"] == role]
         if role == "neuron" and "signal" in rows:
-            rows = rows[rows["signal"].isin(SPIKING)]
+            rows = rows[rows["signal"].isin(SPIKING) & ~rows["site"].isin(list(self.readouts))]
         if any(column not in rows for column in columns):
             return rows.iloc[:0]
         return rows[rows[list(columns)].notna().all(axis=1)]
@@ -96,6 +100,11 @@ class Seen:
     def known(self, site: object) -> str | None:
         """The site of that name; None where the model has none (its output)."""
         return str(site) if (self.frame["site"] == site).any() else None
+
+    @cached_property
+    def readouts(self) -> set[str]:
+        """The spiking layers that are read by their membrane."""
+        return readouts(self.frame)
 
     @cached_property
     def zeroed(self) -> set[str]:
@@ -155,25 +164,6 @@ def made(record: Record) -> list[Seen]:
 
 
 # --- words -------------------------------------------------------------------------------------
-
-
-def samples(row: pd.Series) -> int:
-    """N: the samples that a site saw; of an older record the batch times the sequences."""
-    if pd.notna(row.get("samples")):
-        return int(row["samples"])
-    return int(row["batch"]) * max(int(row["forward_calls"]), 1)
-
-
-def observations(row: pd.Series) -> int:
-    """N x T: in how many steps each neuron of a site was seen."""
-    return samples(row) * int(row["time_steps"])
-
-
-def extent(row: pd.Series) -> str:
-    """`N = 128 samples, T = 4`."""
-    if pd.isna(row["batch"]) or pd.isna(row["time_steps"]):
-        return "N and T unknown"
-    return f"N = {samples(row)} samples, T = {int(row['time_steps'])}"
 
 
 def no_spikes(row: pd.Series) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, extent
+from snnlens.checks._seen import Seen
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 

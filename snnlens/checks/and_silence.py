@@ -8,8 +8,9 @@ import numpy as np
 
 from snnlens.checks import _line
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, extent
+from snnlens.checks._seen import Seen
 from snnlens.measures.fit import GeometricFit, factor_per_block
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 TOTAL = 1e-2
@@ -47,19 +48,23 @@ class AndSilence(Check):
     def judge(self, seen: Seen) -> Iterator[Finding]:
         rows = seen.sites("block_output", "nonzero_share").sort_values("block", kind="stable")
         shares = rows["nonzero_share"].to_numpy(float)
-        fit = factor_per_block(shares)
+        blocks = rows["block"].to_numpy(int)
+        fit = factor_per_block(shares, blocks)
         dead = np.flatnonzero(shares == 0)
         at = int(dead[0]) if len(dead) else len(shares) - 1
+        span = int(blocks[at] - blocks[0])
         if len(dead):
-            how = f"O^{at} is the first of {len(dead)} silent block outputs of {len(shares)}"
-        elif fit.total(at) < TOTAL and fit.high < 1:
-            how = f"{_words(fit)}, over {at} blocks {fit.total(at):.1e}, bound {TOTAL:g}"
+            how = (
+                f"O^{blocks[at]} is the first of {len(dead)} silent block outputs of {len(shares)}"
+            )
+        elif fit.total(span) < TOTAL and fit.high < 1:
+            how = f"{_words(fit)}, over {span} blocks {fit.total(span):.1e}, bound {TOTAL:g}"
         else:
             return
         row = rows.iloc[at]
         evidence = (
-            f"{seen.name}: {how}; the share that fires goes from {shares[0]:.3g} at O^0 to "
-            f"{shares[-1]:.3g} at O^{len(shares) - 1} ({extent(row)})"
+            f"{seen.name}: {how}; the share that fires goes from {shares[0]:.3g} at O^{blocks[0]} "
+            f"to {shares[-1]:.3g} at O^{blocks[-1]} ({extent(row)})"
         )
         yield self.finding("warning", str(row["site"]), evidence)
 

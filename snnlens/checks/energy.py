@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, samples
+from snnlens.checks._seen import Seen
 from snnlens.measures import energy
 from snnlens.measures.energy import Layer
+from snnlens.recording.extent import of_network
 from snnlens.recording.result import Finding
 
 AMPLITUDES = (
@@ -47,12 +48,14 @@ class Energy(Check):
             return missing
         if seen.facts.get("amplitudes") == "theta":
             return AMPLITUDES
-        if not _size(seen):
+        if of_network(seen.record, seen.name) is None:
             return "nothing says N and T of this pass; record it with `snnlens checkup`"
         return "" if sum(x.macs for x in _layers(seen)) > 0 else "no layer with weights was run"
 
     def judge(self, seen: Seen) -> Iterator[Finding]:
-        samples, steps = _size(seen)
+        size = of_network(seen.record, seen.name)
+        assert size is not None
+        samples, steps = size
         layers, items = _layers(seen), seen.table("synaptic_operations")["items"]
         macs = [x.macs / n for x, n in zip(layers, items, strict=True)]  # of one pass
         spiking = energy.counted(energy.shown_once(layers, list(items), samples), samples=samples)
@@ -72,14 +75,3 @@ def _layers(seen: Seen) -> list[Layer]:
               float(r["bit_serial"]), bool(r["non_integer"] == 0))
         for _, r in rows.iterrows()
     ]  # fmt: skip
-
-
-def _size(seen: Seen) -> tuple[int, ...]:
-    """N over all batches and T; empty where one is unknown."""
-    rows = seen.layers("batch", "time_steps")
-    batch, steps = seen.facts.get("samples"), seen.facts.get("time_steps")
-    if batch is None and len(rows):
-        batch = samples(rows.iloc[0])
-    if steps is None and len(rows):
-        steps = int(rows["time_steps"].max())
-    return (int(batch), int(steps)) if batch and steps else ()

@@ -10,7 +10,8 @@ import pandas as pd
 from snnlens.checks import _line
 from snnlens.checks._base import Check
 from snnlens.checks._line import Line
-from snnlens.checks._seen import Seen, extent, names
+from snnlens.checks._seen import Seen, names
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 
@@ -64,7 +65,8 @@ def _lines(seen: Seen) -> Iterator[tuple[str, Line]]:
         norms = steps["gradient_norm"].to_numpy(float)
         row = layers[layers["site"] == site].iloc[0]
         labels = [f"t = {t}" for t in steps["step"]]
-        line = Line(norms, [str(site)] * len(norms), labels, "step", f"{len(norms)} steps",
+        at = steps["step"].to_numpy(float)
+        line = Line(norms, at, [str(site)] * len(norms), labels, "step", f"{len(norms)} steps",
                     extent(row))  # fmt: skip
         if not line.lacks() and line.fit.points >= _line.POINTS:
             yield str(site), line

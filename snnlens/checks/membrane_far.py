@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, extent, most, names
+from snnlens.checks._seen import Seen, most, names
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 LOW, HIGH = 0.5, 0.25

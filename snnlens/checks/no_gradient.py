@@ -8,7 +8,8 @@ import pandas as pd
 
 from snnlens.checks._base import Check
 from snnlens.checks._line import NO_GRADIENT
-from snnlens.checks._seen import Seen, extent, names, where
+from snnlens.checks._seen import Seen, names, where
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import NO_RATES, Seen, extent, no_spikes, severity
+from snnlens.checks._seen import NO_RATES, Seen, no_spikes, severity
 from snnlens.measures.silence import MINIMUM_OBSERVATIONS
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from snnlens.checks import _line
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, extent
+from snnlens.checks._seen import Seen
 from snnlens.measures.fit import GeometricFit, factor_per_block
+from snnlens.recording.extent import extent, observations
 from snnlens.recording.result import Finding
 
 TOTAL = 1e-2
@@ -88,6 +89,6 @@ def _depth(rates: np.ndarray, fit: GeometricFit, last: pd.Series) -> int:
     A fitted line goes through the means of the index and of log r.
     """
     kept = np.flatnonzero((rates > 0) & np.isfinite(rates))
-    elements = int(last["neurons"]) * int(last["batch"]) * int(last["time_steps"])
+    elements = int(last["neurons"]) * observations(last)
     excess = float(np.log(rates[kept]).mean()) + math.log(elements)
     return math.ceil(float(kept.mean()) - excess / math.log(fit.factor))

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import NO_RATES, Seen, extent, names, observations
+from snnlens.checks._seen import NO_RATES, Seen, names
 from snnlens.measures.silence import MINIMUM_OBSERVATIONS
+from snnlens.recording.extent import extent, observations
 from snnlens.recording.result import Finding
 
 RATE, SHARE = 0.9, 0.5

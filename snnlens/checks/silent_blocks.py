@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from snnlens.checks._base import Check
 from snnlens.checks._seen import Seen
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 
@@ -42,9 +43,9 @@ class SilentBlocks(Check):
         silent = [int(str(block)) for block in shares.index[shares == 0]]
         if silent:
             row = seen.blocks.blocks.loc[silent[0]]
-            over = f"{row['batch_output']} samples, T = {row['time_steps_output']}"
+            seen_of = seen.frame[seen.frame["site"] == row["site_output"]].iloc[0]
             evidence = (
                 f"{seen.name}: {len(silent)} of {len(shares)} block outputs are silent "
-                f"over {over}; the first is O^{silent[0]}"
+                f"({extent(seen_of)}); the first is O^{silent[0]}"
             )
             yield self.finding("error", str(row["site_output"]), evidence)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, extent, most, names, observations
+from snnlens.checks._seen import Seen, most, names
 from snnlens.measures.silence import MINIMUM_OBSERVATIONS, rule_of_three, silent_by_chance
+from snnlens.recording.extent import extent, observations
 from snnlens.recording.result import Finding
 
 NOTE, WARNING = 0.2, 0.5
@@ -65,7 +66,7 @@ class SilentNeurons(Check):
         severe = worst["beyond"] > WARNING
         evidence = (
             f"{seen.name}: {worst['silent_share']:.1%} of {int(worst['neurons'])} neurons{whole} are "
-            f"silent at {worst['site']}, {worst['chance']:.2g} expected by chance at its rate of "
+            f"silent at {worst['site']}, {worst['chance']:.1%} expected by chance at its rate of "
             f"{worst['nonzero_share']:.3g}, bound {WARNING if severe else NOTE:.0%} beyond "
             f"({extent(worst)}; a silent neuron's rate is below {rule_of_three(worst['seen']):.2g} "
             f"with 95 %){also}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnlens.checks._base import Check
-from snnlens.checks._seen import Seen, extent, finite, names
+from snnlens.checks._seen import Seen, finite, names
+from snnlens.recording.extent import extent
 from snnlens.recording.result import Finding
 
 LOW, HIGH = 1.0, 3.0

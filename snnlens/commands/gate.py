@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from snnlens.commands._runs import given
 from snnlens.errors import InputError
 
 
@@ -56,7 +57,7 @@ def command(
     from snnlens.recording import checked
     from snnlens.report import gate
 
-    folders = list(dict.fromkeys(runs or []))
+    folders = given(runs)
     with _place(output, force=force):
         with checked.reading(*folders, *filter(None, [baseline])):
             subjects = [gate.read(run) for run in folders]

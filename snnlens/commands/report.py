@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from snnlens.commands._progress import shown
+from snnlens.commands._runs import given
 from snnlens.errors import InputError, Interrupted, one_line
 
 
@@ -26,7 +27,7 @@ def command(
     from snnlens import api
     from snnlens.report import companions
 
-    folders, made = list(runs or []), output.parent / "runs"
+    folders, made = given(runs), output.parent / "runs"
     with companions.places(output, force=force):
         if preset is not None:
             with shown(quiet) as progress:

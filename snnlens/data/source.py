@@ -108,12 +108,14 @@ def stated_size(request: Request, because: str) -> int:
 
     Raises InputError if it is not given.
 
-    >>> stated_size(Request(samples=1, image_size=None, seed=0), "noise has no size")
+    >>> stated_size(Request(samples=1, image_size=None, seed=0), "it has none")
     Traceback (most recent call last):
-    snnlens.errors.InputError: image size must be given: noise has no size; got None
+    snnlens.errors.InputError: image size must be given: it has none; got None; add --image-size N
     """
     if request.image_size is None:
-        raise InputError("image size", got=None, wanted=f"given: {because}")
+        raise InputError(
+            "image size", got=None, wanted=f"given: {because}", do="add --image-size N"
+        )
     return request.image_size
 
 

@@ -47,10 +47,12 @@ class Batch:
         inputs = (x,) if isinstance(x, Tensor) else tuple(x)
         within = f" of {name}" if name else ""
         for key, value in _named(inputs, None):
+            _check_tensor(key + within, value)
             if not value.numel():
                 what = key + within
                 raise InputError(what, got=list(value.shape), wanted="a tensor with elements")
         if y is not None:
+            _check_tensor("y" + within, y)
             _check_targets("y" + within, y, inputs)
         text = ": ".join(part for part in (name, described(inputs, y)) if part)
         return cls(inputs, y, text, _fingerprint(inputs, y), None if y is None else len(y))
@@ -60,6 +62,12 @@ class Batch:
         moved = tuple(x.to(device) for x in self.inputs)
         y = None if self.y is None else self.y.to(device)
         return replace(self, inputs=moved, y=y)
+
+
+def _check_tensor(what: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise InputError(what, got=type(value).__name__, wanted="a torch tensor",
+                         do="torch.from_numpy makes one of an array")  # fmt: skip
 
 
 def load_batch(

@@ -163,7 +163,7 @@ def _provenance(
     return provenance() | {
         "question": question,
         "command": launched(command(question, params), first["facts"].get("processes", 1)),
-        "parameters": params.model_dump(mode="json"),
+        "parameters": params.model_dump(mode="json", exclude=getattr(params, "unused", None)),
         "device": getattr(params, "device", "cpu"),
         "data": first["facts"].get("data"),
         "data_fingerprint": first["data_fingerprint"],

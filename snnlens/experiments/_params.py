@@ -163,8 +163,9 @@ class ModelParams(BaseModel):
         None, description="a safetensors file: x (exactly what forward takes), y (targets)"
     )
     data: str | None = Field(
-        None, description="digits | random | planted | cifar10:PATH | imagefolder:PATH | "
-        "nmnist:PATH | ncaltech101:PATH | cifar10dvs:PATH | dvsgesture:PATH | events:PATH"
+        None, description="digits | random | planted | mnist:PATH | cifar10:PATH | "
+        "imagefolder:PATH | nmnist:PATH | ncaltech101:PATH | cifar10dvs:PATH | dvsgesture:PATH | "
+        "events:PATH"
     )  # fmt: skip
     output: int | None = Field(None, description="which of several outputs (the first)")
     spiking: tuple[str, ...] = Field(

@@ -243,7 +243,7 @@ def _description(
     return {
         "name": params.name,
         "command": launched(command("train", params), rank.size),
-        "parameters": params.model_dump(mode="json"),
+        "parameters": params.model_dump(mode="json", exclude=params.unused),
         "facts": listing() | {
             "model": type(model).__name__,
             "seed": params.seed,

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from snnlens.data import specs
 from snnlens.errors import InputError, Interrupted
+from snnlens.experiments._neuron import NeuronParams
 from snnlens.experiments._training import TrainingParams
 from snnlens.models.plan import BUILT_IN, DVS_NET, IMAGENET, SIZES, plan, usual_size
 
@@ -52,6 +53,11 @@ class Params(TrainingParams):
         if self.train_steps is not None and not self.has_frames:
             raise InputError("train_steps", got=self.train_steps,
                              wanted=f"left out: {self.data} has no frames")  # fmt: skip
+        for name in sorted(self.unused):
+            got = getattr(self, name)
+            if got != type(self).model_fields[name].default:
+                wanted = f"left out: {self.model} builds its own network"
+                raise InputError(name, got=got, wanted=wanted)
         return self
 
     @classmethod
@@ -71,6 +77,18 @@ class Params(TrainingParams):
     def built_in(self) -> bool:
         """Whether snnlens builds the model."""
         return any(names.fullmatch(self.model) for names in (BUILT_IN, DVS_NET))
+
+    @property
+    def unused(self) -> set[str]:
+        """Parameters without effect: those of networks that snnlens builds, for another.
+
+        >>> sorted(Params(model="my.net:build").unused)[:3], Params(model="sew_resnet20").unused
+        (['alpha', 'decay_input', 'layout'], set())
+        """
+        if self.built_in:
+            return set()
+        steps = set() if self.has_frames else {"time_steps"}
+        return {*NeuronParams.model_fields, "zero_init", "layout"} | steps
 
     @property
     def name(self) -> str:

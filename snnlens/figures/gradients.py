@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from snnlens.figures import style
 
@@ -68,7 +69,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, kind: str) -> None:
     if (norms == 0).any():
         style.zero_floor(axes, floor)
     _limits(axes, positive, floor, zeros=bool((norms == 0).any()))
-    axes.set_xlim(-1, rows["block"].max() + 1)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.set_xlim(-0.7, rows["block"].max() + 0.7)
 
 
 def _curve(axes: Axes, one: pd.DataFrame, floor: float) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from snnlens.figures import style
 from snnlens.figures.gradients import LABELS, kind_of
@@ -23,7 +24,16 @@ MARKERS = {"spiking": "o", "sew-add": "s", "sew-and": "v", "sew-iand": "^", "pla
 
 
 def rate_figure(table: pd.DataFrame, caption: str, *, weights: str = "at initialisation") -> Figure:
-    """Mean of O^l (log axis: ADD grows past 1 and AND falls to 0) and of A^l."""
+    """Mean of O^l (log axis: ADD grows past 1 and AND falls to 0) and of A^l.
+
+    Blocks of MS-ResNet pass currents, not spikes: alone they are drawn as such, beside others not.
+    """
+    currents = table["residual"] == "ms"
+    if currents.any() and not currents.all():
+        names = ", ".join(table.loc[currents, "network"].unique())
+        caption = f"Not drawn: {names}, whose blocks pass currents. {caption}"
+        table = table[~currents]
+    unit = "current" if currents.all() else "spikes"
     without = "without zero-init" if weights == "at initialisation" else weights
     with style.styled():
         figure, (left, right) = style.panel_grid(2, height=2.7)
@@ -34,11 +44,12 @@ def rate_figure(table: pd.DataFrame, caption: str, *, weights: str = "at initial
             downsample = sorted(set(table.loc[table["block_kind"] == "downsample", "block"]))
             style.downsample_lines(axes, downsample)
             shown = table if part == "output" else _without_zero_init(table)
-            _curves(axes, shown, f"firing_rate_{part}", log=part == "output")
+            _curves(axes, shown, f"firing_rate_{part}", log=part == "output" and unit == "spikes")
             axes.set_title(title, pad=7)
-            axes.set_xlim(-1, table["block"].max() + 1)
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+            axes.set_xlim(-0.7, table["block"].max() + 0.7)
             axes.set_xlabel("residual block l (input on the left)")
-            axes.set_ylabel("mean value (spikes per neuron and step)")
+            axes.set_ylabel(f"mean value ({unit} per neuron and step)")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", ncols=5, handlelength=1.8,
                       bbox_to_anchor=(0.5, 1.0 + 0.16 / figure.get_figheight()))  # fmt: skip
@@ -51,6 +62,8 @@ def _curves(axes: Axes, table: pd.DataFrame, column: str, *, log: bool) -> None:
     values = table[column].to_numpy(float)
     positive = values[np.isfinite(values) & (values > 0)]
     floor = float(positive.min()) / 3 if len(positive) else 1e-3
+    negative = bool((values < 0).any())
+    log = log and not negative
     if log:
         style.log_axis(axes)
     for label, rows, colour, marker, filled in _series(table):
@@ -63,8 +76,10 @@ def _curves(axes: Axes, table: pd.DataFrame, column: str, *, log: bool) -> None:
         style.zero_floor(axes, floor)
     elif log:
         style.label_short_range(axes)
+    elif negative:
+        axes.axhline(0, color=style.GRID, linewidth=0.8, zorder=0)
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * positive.max() if len(positive) else 1)
 
 
 def _series(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str, str, bool]]:

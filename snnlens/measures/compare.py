@@ -87,12 +87,12 @@ def welch(a: ArrayLike, b: ArrayLike) -> Change:
     if min(n, m) < 2:
         return _change(x, y, np.full(x.shape[:-1], math.nan))
     with np.errstate(invalid="ignore", over="ignore"):
-        of_a, of_b = _deviation(x) ** 2 / n, _deviation(y) ** 2 / m
-        square = of_a + of_b
-        below = of_a**2 / (n - 1) + of_b**2 / (m - 1)
-        # Without any spread the interval is a point, whatever the degrees of freedom.
-        freedom = np.divide(square**2, below, out=np.ones_like(square), where=below > 0)
-        half = student_t(freedom) * np.sqrt(square)
+        of_a, of_b = _deviation(x) / math.sqrt(n), _deviation(y) / math.sqrt(m)
+        error = np.hypot(of_a, of_b)
+        # Shares of se^2, for se^4 leaves the range of floats. Without any spread the interval is a
+        # point, whatever the degrees of freedom.
+        share = np.divide(of_a, error, out=np.zeros_like(error), where=error > 0) ** 2
+        half = student_t(1 / (share**2 / (n - 1) + (1 - share) ** 2 / (m - 1))) * error
     return _change(x, y, half)
 
 
@@ -118,6 +118,23 @@ def ratio(a: ArrayLike, b: ArrayLike, *, pair: bool) -> Change:
     found = paired(*logs) if pair else welch(*logs)
     with np.errstate(over="ignore"):
         return Change(*(np.exp(part) for part in found))
+
+
+def excess(change: float, allowed: float, *ends: float) -> float:
+    """By how much a change is above what is allowed, below 0 where it is below.
+
+    Exactly 0 where that is no more than the rounding of the numbers that it lies between.
+
+    Args:
+        change: from one end to the other, with the sign that is asked for.
+        allowed: of the same unit.
+        ends: the two numbers.
+
+    >>> excess(0.4 - 0.3, 0.1, 0.4, 0.3), excess(0.5 - 0.25, 0.125, 0.5, 0.25)
+    (0.0, 0.125)
+    """
+    over = change - allowed
+    return 0.0 if abs(over) <= ROUNDING * max(map(abs, ends)) else over
 
 
 def student_t(freedom: ArrayLike, confidence: float = CONFIDENCE) -> Floats:
@@ -179,8 +196,9 @@ def _deviation(values: Floats) -> Floats:
     """Standard deviation with n - 1; exactly 0 of equal values; NaN of one value."""
     if values.shape[-1] < 2:
         return np.full(values.shape[:-1], math.nan)
-    equal = np.ptp(values, axis=-1) == 0
-    return np.where(equal, 0.0, values.std(-1, ddof=1))
+    spread = np.ptp(values, axis=-1)
+    unit = np.where(spread == 0, 1.0, spread)  # squares of 1e-170 would be 0
+    return np.where(spread == 0, 0.0, (values / unit[..., None]).std(-1, ddof=1) * unit)
 
 
 def _logarithm(values: ArrayLike) -> Floats:

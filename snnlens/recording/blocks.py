@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from snnlens.errors import NothingToRecord
+from snnlens.recording.extent import samples
 from snnlens.recording.record import Record
 
 ROLES = {"block_input": "input", "block_residual": "residual", "block_output": "output"}
@@ -67,7 +68,9 @@ def networks(record: Record) -> list[Network]:
 
 
 def _network(name: str, facts: dict[str, Any], sites: pd.DataFrame) -> Network:
-    wide = sites.assign(part=sites["role"].map(ROLES)).pivot(index="block", columns="part")
+    seen = [samples(row) for _, row in sites.iterrows()]
+    sites = sites.assign(part=sites["role"].map(ROLES), samples=seen)
+    wide = sites.pivot(index="block", columns="part")
     wide.columns = pd.Index(["_".join(map(str, pair)) for pair in wide.columns])
     wide = wide.sort_index().copy()
     wide.index = pd.Index([int(i) for i in wide.index], name="block")

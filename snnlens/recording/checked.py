@@ -88,9 +88,23 @@ def json(folder: Path, name: str, do: str = CUT) -> Any:
     return _validated(Any, (folder / name).read_bytes(), folder / name)
 
 
+def holds_trainings(folder: Path) -> bool:
+    """Whether a folder is where trainings are kept, or one of them, and no run.
+
+    >>> holds_trainings(Path("/"))
+    False
+    """
+    if (folder / "run.json").exists():
+        return False
+    return (folder / "train.json").exists() or any(folder.glob("*/train.json"))
+
+
 def run(folder: Path, version: int) -> Run:
     """What run.json says; the run is of the schema version `version`."""
     path = folder / "run.json"
+    if holds_trainings(folder):
+        raise InputError("RUN", got=f"{folder}, which keeps trainings", wanted="a run folder",
+                         do="give the one that `snnlens train` wrote with -o")  # fmt: skip
     found = json(folder, path.name, "is this a run folder?")
     got = found.get("schema") if isinstance(found, dict) else None
     if type(got) is not int or got != version:

@@ -56,8 +56,7 @@ class Watch:
         on_record: Callable[[int, Record], None] | None = None,
     ) -> None:
         for name, number in (("every", every), ("keep", keep)):
-            if number < 1:
-                raise InputError(name, got=number, wanted="at least 1")
+            _check(name, number)
         self.probes, self.every = list(probes), every
         self.steps = 0
         self.record: Record | None = None  # of the last sampled step
@@ -232,3 +231,8 @@ def _countings(seat: nn.Module, called: str) -> Iterator[_Counting]:
 def _after_backward(call: Callable[[], None]) -> None:
     """Call when the backward pass that runs now has ended."""
     torch.autograd.Variable._execution_engine.queue_callback(call)
+
+
+def _check(name: str, number: object) -> None:
+    if not isinstance(number, int) or number < 1:
+        raise InputError(name, got=number, wanted="a whole number of at least 1")

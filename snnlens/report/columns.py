@@ -25,7 +25,7 @@ class Column(NamedTuple):
         ('gradient norm (predicted)', 'why small')
         """
         text = f"{self.group} ({self.label})" if self.group else self.label
-        return text[:1].lower() + text[1:]
+        return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 NORM, FIRING, NONZERO = "Gradient norm", "Firing rate", "Nonzero share"

@@ -67,15 +67,15 @@ def drawing(tables: Sequence[Aligned], quantity: str, label: str, most: Sequence
         label: what it is, with its unit.
         most: titles of panels, the largest change first.
     """
-    place = _placing(tables)
-    panels = _panels(tables, quantity, place)
+    place, kind = _placing(tables), numbers.scales(tables)[quantity]
+    panels = _panels(tables, quantity, place, kind)
     panels.sort(key=lambda p: most.index(p.title) if p.title in most else len(most))
     spread = any(
         h > low for p in panels for c in p.curves for low, h in zip(c.low, c.high, strict=True)
     )
     return Drawing(
         panels=panels[:PANELS], label=label, x_label=place.label,
-        log=numbers.scales(tables)[quantity] == numbers.RATIO, seeds=spread,
+        log=kind == numbers.RATIO, seeds=spread,
         left_out=max(len(panels) - PANELS, 0), ticks=place.ticks, walls=place.walls,
         joined=place.joined,
     )  # fmt: skip
@@ -109,7 +109,7 @@ def _single(tables: Sequence[Aligned]) -> bool:
     return not any(t.keys for t in tables)
 
 
-def _panels(tables: Sequence[Aligned], quantity: str, place: Placing) -> list[Panel]:
+def _panels(tables: Sequence[Aligned], quantity: str, place: Placing, kind: str) -> list[Panel]:
     found: dict[str, list[Curve]] = {}
     shown = [("A", tables[0], True), *((t.side_b.letter, t, False) for t in tables)]
     for letter, table, is_a in shown:
@@ -119,7 +119,7 @@ def _panels(tables: Sequence[Aligned], quantity: str, place: Placing) -> list[Pa
             title = panel_title(table, named, row)
             points.setdefault(title, {}).setdefault(x, []).append(value)
         for title, of_x in points.items():
-            found.setdefault(title, []).append(_curve(letter, of_x))
+            found.setdefault(title, []).append(_curve(letter, of_x, kind))
     panels = [Panel(title, curves) for title, curves in found.items()]
     return [p for p in panels if any(np.isfinite(c.y).any() for c in p.curves)]
 
@@ -149,9 +149,9 @@ def _keyed(row: tuple[Any, ...]) -> Row:
     return tuple(map(key_of, row))
 
 
-def _curve(letter: str, points: dict[float, list[float]]) -> Curve:
+def _curve(letter: str, points: dict[float, list[float]], kind: str) -> Curve:
     xs = sorted(points)
-    y = [float(np.mean(points[x])) for x in xs]
+    y = [float(numbers.means(points[x], kind)) for x in xs]
     ends = [(min(points[x]), max(points[x])) for x in xs]
     return Curve(letter, xs, y, [low for low, _ in ends], [high for _, high in ends])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from snnlens.measures import compare as measures
 from snnlens.measures.compare import Change
@@ -99,6 +99,20 @@ def _scale(quantity: str, frames: Sequence[pd.DataFrame]) -> str:
     return RATIO if spans else DIFFERENCE
 
 
+def means(values: ArrayLike, kind: str) -> Floats:
+    """Over seeds, the last axis: geometric of what multiplies, where all are above 0 and finite.
+
+    >>> means([[1.0, 4.0], [0.0, 4.0]], "ratio").tolist(), float(means([1.0, 4.0], "difference"))
+    ([2.0, 2.0], 2.5)
+    """
+    x = np.asarray(values, float)
+    plain = measures.paired(x, x).a
+    if kind == DIFFERENCE or x.shape[-1] == 1:
+        return plain
+    found = measures.ratio(x, x, pair=True).a
+    return np.where(np.isfinite(found), found, plain)
+
+
 def size(rows: pd.DataFrame) -> pd.Series[float]:
     """How large each change is, to rank those of one quantity: 0 is no change.
 
@@ -136,7 +150,7 @@ def _rows(aligned: Aligned, network: _Network, quantity: str, kind: str) -> list
     y = _matrix(aligned.b, quantity, [p.rows_b for p in network.pairs], network.seeds_b)
     found = _change(x, y, kind, network.paired)
     said = _common(aligned, network, quantity, kind)
-    differ = _differs(x, y)
+    differ = _differs(x, y, network.paired)
     columns = zip(network.pairs, *(part.tolist() for part in found), differ, strict=True)
     return [
         said | _where(aligned, pair) | _interval(network, a, b, low)
@@ -154,13 +168,14 @@ def _mean(aligned: Aligned, network: _Network, quantity: str, kind: str) -> dict
     if kind == RATIO:
         there &= (x > 0).all(1) & (y > 0).all(1)
     exists = ~(np.isnan(x).all(1) & np.isnan(y).all(1))
+    differ = _differs(x, y, network.paired)
     if not exists.any():
         return None
     found = _means(x[there], y[there], kind, network.paired)
     return (
         _common(aligned, network, quantity, kind)
         | {"series": aligned.series_said(network.pairs[0].a)}
-        | {"places": int(exists.sum()), "differ": int((_differs(x, y) & exists).sum()),
+        | {"places": int(exists.sum()), "differ": int((differ & exists).sum()),
            "missing": int((exists & ~there).sum())}
         | _interval(network, found.a, found.b, found.low) | found._asdict()
     )  # fmt: skip
@@ -178,21 +193,19 @@ def _means(x: Floats, y: Floats, kind: str, paired: bool) -> Change:
 
 def _change(x: Floats, y: Floats, kind: str, paired: bool) -> Change:
     """Per place. A quotient with a 0 in it is that of the means, without an interval."""
-    plain = (measures.paired if paired else measures.welch)(x, y)
     if kind == DIFFERENCE:
-        return plain
-    found = measures.ratio(x, y, pair=paired)
+        return (measures.paired if paired else measures.welch)(x, y)
+    found, a, b = measures.ratio(x, y, pair=paired), means(x, kind), means(y, kind)
     with np.errstate(divide="ignore", invalid="ignore"):
-        quotient = np.where((plain.a == 0) & (plain.b == 0), 1.0, plain.b / plain.a)
+        quotient = np.where((a == 0) & (b == 0), 1.0, b / a)
     logs = np.isfinite(found.change)
-    none = np.full_like(quotient, math.nan)
-    rest = Change(plain.a, plain.b, quotient, none, none)
-    return Change(*(np.where(logs, f, r) for f, r in zip(found, rest, strict=True)))
+    change, low, high = (np.where(logs, part, math.nan) for part in found[2:])
+    return Change(a, b, np.where(logs, change, quotient), low, high)
 
 
-def _differs(x: Floats, y: Floats) -> NDArray[np.bool_]:
+def _differs(x: Floats, y: Floats, paired: bool) -> NDArray[np.bool_]:
     """Exactly: of the same seeds any number, of others their mean; no value equals no value."""
-    if x.shape != y.shape:
+    if not paired:
         x, y = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
     return np.asarray(~((x == y) | (np.isnan(x) & np.isnan(y))).all(1))
 
@@ -233,6 +246,13 @@ def _where(aligned: Aligned, pair: Pair) -> dict[str, str]:
 def _interval(network: _Network, a: Any, b: Any, low: Any) -> dict[str, str]:
     said = network.interval
     if "no interval" not in said and not math.isfinite(low):
-        missing = math.isnan(a) or math.isnan(b)
-        said = "a value is missing: no interval" if missing else "a value is 0: no interval"
+        ends = (a, b)
+        what = (
+            "missing"
+            if any(map(math.isnan, ends))
+            else "infinite"
+            if any(map(math.isinf, ends))
+            else "0"
+        )
+        said = f"a value is {what}: no interval"
     return {"interval": said}

@@ -51,7 +51,7 @@ def _largest(mine: pd.DataFrame) -> Markup:
         Markup('<td data-v="{}">{} of {}</td>').format(differ, differ, len(mine)),
         Markup("<td class=t>{}</td>").format(cut(where(first), 80)),
         _cell(first["a"]), _cell(first["b"]),
-        _cell(first["change"], changed(first["scale"], first["change"])),
+        _cell(first["change"], changed(first["scale"], first["change"], first["a"])),
         Markup("<td class=t>{}</td>").format(
             interval(first["scale"], first["low"], first["high"]) or "–"
         ),
@@ -83,16 +83,20 @@ def place(network: str, at: str, none: str = "the run") -> str:
     return ", ".join(part for part in (network, at) if part) or none
 
 
-def changed(scale: str, change: float) -> str:
-    """A change in words: a signed difference, or a factor.
+def changed(scale: str, change: float, a: float = math.nan) -> str:
+    """A change in words: a signed difference, or a factor of what was `a`.
 
     >>> changed("ratio", 0.5), changed("difference", 0.25), changed("difference", -1.0)
     ('× 0.5', '+0.25', '−1')
+    >>> changed("ratio", math.inf, 0.0), changed("ratio", math.inf, 1.0)
+    ('from 0', 'to ∞')
     """
     if math.isnan(change):
         return "–"
     if scale == numbers.RATIO and (change == 0 or math.isinf(change)):
-        return "from 0" if change else "to 0"
+        if change:
+            return "from 0" if a == 0 else "to ∞"
+        return "from ∞" if math.isinf(a) else "to 0"
     if scale == numbers.RATIO:
         return f"×\u202f{number(change)}".replace("\u202f", " ", 1)
     return f"+{number(change)}" if change > 0 else number(change)

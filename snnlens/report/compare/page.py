@@ -134,9 +134,9 @@ def _verdicts(found: Comparison) -> list[tuple[str, str, str]]:
     words = plural(len(changed), "claim has another verdict", "claims have another verdict")
     said_of = [("", kind, words if len(changed) else "no claim has another verdict")]
     if len(alone):
-        said_of.append(
-            (", ", "", f"{len(alone)} {'is' if len(alone) == 1 else 'are'} in one run alone")
-        )
+        where = "in one run alone" if len(found.sides) == 2 else "not in every run"
+        verb = "is" if len(alone) == 1 else "are"
+        said_of.append((", ", "", f"{len(alone)} {verb} {where}"))
     return said_of
 
 

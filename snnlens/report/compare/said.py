@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ CLAIMS = (
     "run", "id", "what", "verdict_a", "verdict_b", "measured_a", "measured_b", "statement", "bound",
     "source",
 )  # fmt: skip
+Alike = Callable[[Finding, Finding], bool]
 FINDINGS = ("run", "what", "code", "severity", "site", "evidence_a", "evidence_b")
 WORDS = ("table", "run", "network", "other_network", "a_at", "b_at", "column", "a", "b")
 SETTINGS = ("kind", "name", "network")  # then a column for each run
@@ -69,16 +71,30 @@ def findings(a: Side, b: Side) -> pd.DataFrame:
 def paired_findings(a: Side, b: Side) -> list[tuple[str, Finding | None, Finding | None]]:
     """What became of each finding, by code and site: new, gone, changed, same; worst first."""
     of_a, of_b = _by_place(a.findings), _by_place(b.findings)
+
+    def alike(x: Finding, y: Finding) -> bool:
+        return _nameless(x, a) == _nameless(y, b)
+
     pairs = [
-        (_became(x, y), x, y)
+        (_became(x, y, alike), x, y)
         for key in dict.fromkeys([*of_b, *of_a])
-        for x, y in _told_apart(of_a.get(key, []), of_b.get(key, []))
+        for x, y in _told_apart(of_a.get(key, []), of_b.get(key, []), alike)
     ]
     return sorted(pairs, key=_rank)
 
 
-def _became(a: Finding | None, b: Finding | None) -> str:
-    return "same" if a == b else "new" if a is None else "gone" if b is None else "changed"
+def _nameless(finding: Finding, side: Side) -> Finding:
+    """Without the name of an only network before its evidence: two runs may call it differently."""
+    names = list(side.record.networks)
+    if len(names) != 1:
+        return finding
+    return replace(finding, evidence=finding.evidence.removeprefix(f"{names[0]}: "))
+
+
+def _became(a: Finding | None, b: Finding | None, alike: Alike) -> str:
+    if a is None or b is None:
+        return "new" if a is None else "gone"
+    return "same" if alike(a, b) else "changed"
 
 
 def _rank(pair: tuple[str, Finding | None, Finding | None]) -> tuple[int, int, str]:
@@ -103,16 +119,17 @@ def _by_place(found: Sequence[Finding]) -> dict[tuple[str, str | None], list[Fin
 
 
 def _told_apart(
-    a: list[Finding], b: list[Finding]
+    a: list[Finding], b: list[Finding], alike: Alike
 ) -> Iterator[tuple[Finding | None, Finding | None]]:
     """Findings of one code and site: those with the same evidence, then the others in order."""
     left_a, left_b = list(a), []
     for finding in b:
-        if finding in left_a:
-            left_a.remove(finding)
-            yield finding, finding
-        else:
+        same = next((x for x in left_a if alike(x, finding)), None)
+        if same is None:
             left_b.append(finding)
+        else:
+            left_a.remove(same)
+            yield same, finding
     for i in range(max(len(left_a), len(left_b))):
         yield (left_a[i] if i < len(left_a) else None, left_b[i] if i < len(left_b) else None)
 

@@ -172,7 +172,11 @@ def _says(differ: pd.DataFrame, rows: pd.DataFrame) -> str:
     alone = f"; at {one} only one of the runs has a value" if one else ""
     zero = int(((differ["a"] == 0) != (differ["b"] == 0)).sum())
     zeros = f"; at {zero} it is 0 in one run and not in the other" if zero else ""
-    return f"Differs at {len(differ)} of {plural(len(rows), 'place')}{zeros}{alone}."
+    ratio = (rows["scale"] == numbers.RATIO).any() and max(
+        rows["seeds_a"].max(), rows["seeds_b"].max()
+    ) > 1
+    means = " A and B are geometric means over the seeds, arithmetic where one is 0." * bool(ratio)
+    return f"Differs at {len(differ)} of {plural(len(rows), 'place')}{zeros}{alone}.{means}"
 
 
 def _most_changed(means: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +194,8 @@ def _part(rows: pd.DataFrame, unit: str, found: Comparison, *, at: bool) -> Part
         places = {"where": [where(r) for _, r in rows.iterrows()]}
     else:
         joined = zip(rows["network"], rows["series"], strict=True)
-        places = {"mean of": [place(n, s) for n, s in joined]}
+        kind = "geometric mean of" if ratio else "mean of"
+        places = {kind: [place(n, s) for n, s in joined]}
         places |= {"places": (rows["places"] - rows["missing"]).tolist()}
     ends = ["low", "high"] if rows["low"].notna().any() else []
     made = pd.DataFrame(
@@ -236,8 +241,9 @@ def _caption(drawn: curves.Drawing, found: Comparison) -> str:
     line = f"A is the broad pale line, {others} the thin one{'s' if ',' in others else ''}."
     said = [line if drawn.joined else f"A is the circle, {others} beside it."]
     if drawn.seeds:
+        kind = "geometric mean" if drawn.log else "mean"
         said.append(
-            "What is drawn is the mean over seeds; bars go from the smallest to the largest."
+            f"What is drawn is the {kind} over seeds; bars go from the smallest to the largest."
         )
     if drawn.left_out:
         said.append(

@@ -66,5 +66,7 @@ def written(scalars: Iterable[Scalar], seconds: int) -> bytes:
 def _add(event: Any, scalar: Scalar, *, first: bool) -> None:
     """A number; what TensorBoard shows as the chart's description comes with the first one."""
     value = event.summary.value.add(tag=scalar.tag, simple_value=scalar.value)
+    if first:
+        value.metadata.plugin_data.plugin_name = "scalars"
     if first and scalar.unit:
         value.metadata.summary_description = f"unit: {scalar.unit}"

@@ -40,7 +40,7 @@ class Cells:
         """The lines of its heading where it stands alone: what it is, then the unit."""
         room = max(HEAD, round(self.width))
         unit = lines(f"({self.meta.unit})", room) if self.meta.unit else []
-        return lines(self.words, room) + unit
+        return lines(self.words, room) + unit * (self.meta.unit != self.meta.meaning)
 
     @property
     def words(self) -> str:

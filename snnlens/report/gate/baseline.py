@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.api import types
 
 from snnlens.errors import InputError
+from snnlens.measures.compare import excess
 from snnlens.report.gate import rows
 from snnlens.report.gate.case import Case, Ended, Place
 from snnlens.report.gate.grammar import Rules
@@ -116,7 +117,7 @@ def _case(name: str, subject: Subject, base: Subject, rules: Rules) -> Case:
         return Case("baseline", name, "skipped", "no number in both", bound=bound)
     allowed = tolerance * _scale([p.before for p in pairs])
     off = [(_off(p), p) for p in pairs]
-    broken = [(d, p) for (d, p), most in zip(off, allowed, strict=True) if not d <= most]
+    broken = [(d, p) for (d, p), most in zip(off, allowed, strict=True) if not _within(d, most, p)]
     if not broken:
         return Case(
             "baseline", name, "passed", f"{plural(len(pairs), 'number')} {bound}", bound=bound
@@ -163,6 +164,10 @@ def _off(place: Place) -> float:
     if place.value is None or place.before is None:
         return math.inf
     return abs(place.value - place.before)
+
+
+def _within(off: float, allowed: float, place: Place) -> bool:
+    return excess(off, allowed, place.before or 0.0, place.value or 0.0) <= 0
 
 
 def _relative(off: float, place: Place) -> float:

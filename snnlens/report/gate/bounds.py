@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snnlens.errors import InputError
+from snnlens.measures.compare import excess
 from snnlens.report.gate import rows
 from snnlens.report.gate.advice import advice
 from snnlens.report.gate.case import Case, Place
@@ -22,10 +23,10 @@ MISSING, SHOWN = "missing", 3  # so many places are named after the worst
 
 @dataclass(frozen=True)
 class _Broken:
-    """A row that breaks a bound: by which limit, and by how much."""
+    """A row that breaks a bound: by which limits, the worst first, and by how much that."""
 
     place: Place
-    limit: str
+    limits: tuple[str, ...]
     excess: float
 
 
@@ -76,7 +77,7 @@ def _case(bound: Bound, subject: Subject, base: Subject | None) -> Case:
     return Case(
         **common, ended="failed", severity=bound.severity,  # type: ignore[arg-type]
         says=_said(bound, broken, what), site=worst.place.where,
-        try_=advice(bound.quantity, worst.limit), places=tuple(b.place for b in broken),
+        try_=advice(bound.quantity, worst.limits[0]), places=tuple(b.place for b in broken),
     )  # fmt: skip
 
 
@@ -138,19 +139,17 @@ def _judge(bound: Bound, place: Place) -> tuple[bool, _Broken | None]:
     known = {limit: excess for limit, excess in over.items() if not math.isnan(excess)}
     if math.isinf(value) or (len(known) < len(over) and bound.missing == "fail"):
         shown = place if math.isfinite(value) else replace(place, value=None)
-        return True, _Broken(shown, MISSING, math.inf)
-    worst = max(known, key=lambda limit: known[limit], default="")
-    broken = bool(worst) and known[worst] > 0
-    return bool(known), _Broken(place, worst, known[worst]) if broken else None
+        return True, _Broken(shown, (MISSING,), math.inf)
+    broken = tuple(sorted((n for n in known if known[n] > 0), key=lambda n: -known[n]))
+    return bool(known), _Broken(place, broken, max(known.values())) if broken else None
 
 
 def _over(limit: str, number: float, value: float, before: float | None) -> float:
     """By how much a value breaks a limit; NaN where there is nothing to compare with."""
     old = math.nan if before is None else before
-    return {
-        "min": number - value, "max": value - number,
-        "drop": old - value - number, "rise": value - old - number,
-    }[limit]  # fmt: skip
+    if limit in {"min", "max"}:
+        return number - value if limit == "min" else value - number
+    return excess(old - value if limit == "drop" else value - old, number, old, value)
 
 
 def _said(bound: Bound, broken: Sequence[_Broken], what: str) -> str:
@@ -165,17 +164,16 @@ def _said(bound: Bound, broken: Sequence[_Broken], what: str) -> str:
 
 
 def _how(bound: Bound, broken: _Broken) -> str:
-    if broken.limit == MISSING:
+    if broken.limits == (MISSING,):
         known = broken.place.value is not None
         return ", and the baseline has no such number" if known else f" ({bound.text})"
-    number = f"{dict(bound.limits)[broken.limit]:g}"
-    before = f"was {spoken(broken.place.before)} in the baseline"
-    return {
-        "min": f", below min {number}",
-        "max": f", above max {number}",
-        "drop": f", {before}: it fell by more than {number}",
-        "rise": f", {before}: it rose by more than {number}",
-    }[broken.limit]
+    before, most = f"was {spoken(broken.place.before)} in the baseline", dict(bound.limits)
+    said = {
+        "min": ", below min {:g}", "max": ", above max {:g}",
+        "drop": f", {before}: it fell by more than {{:g}}",
+        "rise": f", {before}: it rose by more than {{:g}}",
+    }  # fmt: skip
+    return "".join(said[limit].format(most[limit]) for limit in broken.limits)
 
 
 def _range(values: Sequence[float | None]) -> str:

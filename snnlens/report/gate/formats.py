@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +13,7 @@ from snnlens.report.gate.junit import junit
 
 SCHEMA = 1
 LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
-NAME, LINE = 34, 120  # characters of a name and of what is said, in text
+NAME, LINE = 34, 120  # characters of a name, and of a line of what is said, in text
 LONG = 2000  # of an annotation: more than a person reads there
 
 
@@ -41,20 +42,32 @@ def _run(run: Judged, verdict: Verdict) -> list[str]:
     passed = sum(c.ended == "passed" for c in run.cases)
     lines = [f"run {run.run} ({run.question or 'a Record alone'}): {passed} passed"]
     for index, case in enumerate(shown):
-        lines.append(_case(case, verdict, width))
+        lines += _case(case, verdict, width)
         again = any(case.try_ == earlier.try_ for earlier in shown[:index])
         if verdict.stops(case) and not again:
-            lines.append(f"  {'':8} {'':{width}}  try: {_cut(case.try_, LINE)}")
+            lines += _wrapped(f"  {'':8} {'':{width}}  try: ", case.try_)
     return lines
 
 
-def _case(case: Case, verdict: Verdict, width: int) -> str:
+def _case(case: Case, verdict: Verdict, width: int) -> list[str]:
     word = case.severity if case.ended == "failed" else case.ended
     mark = "*" if verdict.stops(case) else " "
     bound = f" [{case.bound}]" if case.bound and case.ended != "failed" else ""
     fresh = " (new)" if case.new else ""
     named = _cut(_named(case), width)
-    return f"{mark} {word:8} {named:{width}}  {_cut(case.says, LINE)}{bound}{fresh}"
+    return _wrapped(f"{mark} {word:8} {named:{width}}  ", f"{_cut(case.says, LONG)}{bound}{fresh}")
+
+
+def _wrapped(head: str, said: str) -> list[str]:
+    """What is said behind a head, in lines of LINE characters; none begins with GitHub's `::`."""
+    made: list[str] = []
+    said = " ".join(_cut(word, LINE) for word in said.split(" "))
+    for line in textwrap.wrap(said, LINE, break_long_words=False, break_on_hyphens=False):
+        if made and line.startswith("::"):
+            made[-1] += f" {line}"
+        else:
+            made.append(line)
+    return [f"{head if i == 0 else ' ' * len(head)}{line}" for i, line in enumerate(made or [""])]
 
 
 def _named(case: Case) -> str:

@@ -75,8 +75,8 @@ def test_an_exact_zero_is_no_1e_minus_300() -> None:
 
 @pytest.mark.parametrize(("factor", "word"), [(1.01, "product of factors"), (0.99, "underflow")])
 def test_underflow_is_judged_by_the_typical_element(factor: float, word: str) -> None:
-    """4,000 neurons: a norm is sqrt(4000) typical elements."""
-    norm = factor * FLOAT32_TINY * math.sqrt(4000)
+    """4,000 neurons, 32 samples, 4 steps: a norm is sqrt(512,000) typical elements."""
+    norm = factor * FLOAT32_TINY * math.sqrt(4000 * 32 * 4)
     assert words(Net(norms=norms(s2=norm)))[2] == word
 
 

@@ -16,7 +16,8 @@ from tests.unit.checks.handmade import layer, layers, made
 
 def line(*norms: float, unit: str = "block") -> Line:
     places = [f"b{i}" for i in range(len(norms))]
-    return Line(np.array(norms, float), places, places, unit, f"{len(norms)} norms", "N = 1")
+    at = np.arange(len(norms), dtype=float)
+    return Line(np.array(norms, float), at, places, places, unit, f"{len(norms)} norms", "N = 1")
 
 
 def the(rows: list[dict[str, Any]]) -> Seen:

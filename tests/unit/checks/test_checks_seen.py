@@ -13,6 +13,7 @@ import pytest
 from snnlens.checks import _seen
 from snnlens.checks._seen import Seen
 from snnlens.measures.silence import MINIMUM_OBSERVATIONS
+from snnlens.recording.extent import extent, observations, samples
 from snnlens.recording.record import Record
 from tests.unit.checks.handmade import layer, layers, made, weight
 
@@ -200,16 +201,17 @@ def test_a_shortcut_lies_beside_the_branch(part: str) -> None:
 
 
 def test_samples_and_observations() -> None:
-    assert (_seen.samples(row()), _seen.observations(row())) == (15, 60)
-    assert _seen.samples(row(forward_calls=0)) == _seen.samples(row(forward_calls=1)) == 5
-    assert _seen.samples(row(samples=9)) == 9  # counted, where batches differ in size
-    assert _seen.samples(row(samples=pd.NA)) == 15
+    assert (samples(row()), observations(row())) == (15, 60)
+    assert samples(row(forward_calls=0)) == samples(row(forward_calls=1)) == 5
+    assert samples(row(samples=9)) == 9  # counted, where batches differ in size
+    assert samples(row(samples=pd.NA)) == 15
+    assert samples(row(batch=pd.NA)) == 0
 
 
 def test_extent() -> None:
-    assert _seen.extent(row()) == "N = 15 samples, T = 4"
+    assert extent(row()) == "N = 15 samples, T = 4"
     for unknown in ({"batch": pd.NA}, {"time_steps": math.nan}):
-        assert _seen.extent(row(**unknown)) == "N and T unknown"
+        assert extent(row(**unknown)) == "N and T unknown"
 
 
 def test_what_silence_proves_in_words() -> None:

@@ -18,7 +18,7 @@ def test_it_fires_and_says_where_and_over_what() -> None:
     assert (finding.code, finding.severity) == ("SNL201", "error")
     assert finding.site == "layer3.1.output"  # block 5
     assert finding.evidence == (
-        "sew-and: 3 of 8 block outputs are silent over 6 samples, T = 4; the first is O^5"
+        "sew-and: 3 of 8 block outputs are silent (N = 6 samples, T = 4); the first is O^5"
     )
 
 

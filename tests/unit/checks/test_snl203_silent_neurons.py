@@ -24,7 +24,7 @@ def test_the_worst_layer_speaks_for_all() -> None:
     finding = only(CHECK, seen(0.3, 0.05, 0.75))
     assert (finding.severity, finding.site) == ("warning", "2")
     assert finding.evidence == (
-        "net: 75.0% of 64 neurons, 0.0% of its channels are silent at 2, 1.1e-64 expected by "
+        "net: 75.0% of 64 neurons, 0.0% of its channels are silent at 2, 0.0% expected by "
         "chance at its rate of 0.25, bound 50% beyond (N = 128 samples, T = 4; a silent neuron's "
         "rate is below 0.0059 with 95 %); also at 0"
     )

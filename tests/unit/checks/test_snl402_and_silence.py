@@ -75,4 +75,4 @@ def test_blocks_that_were_not_recorded_are_left_out() -> None:
 
 def test_the_first_share_is_that_of_the_first_block_that_was_recorded() -> None:
     text = only(CHECK, outputs(None, 0.8, 0.08, 0.008, 0.0008)).evidence
-    assert "the share that fires goes from 0.8 at O^0 to 0.0008 at O^3" in text
+    assert "the share that fires goes from 0.8 at O^1 to 0.0008 at O^4" in text

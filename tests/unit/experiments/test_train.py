@@ -252,9 +252,10 @@ def test_a_training_says_its_end(trained: Params) -> None:
     result = api.analyse("train", _collect.collect([trained], "train", trained))
     last = folder.metrics(trained.folder).iloc[-1]
     best = folder.metrics(trained.folder)["test_top1"]
+    at = int(best.argmax()) + 1
     assert result.caption.startswith(
         f"sew-add-8-s0: after 2 epochs training loss {last['train_loss']:.4g}, test accuracy "
-        f"{last['test_top1']:.2f} % (best {best.max():.2f} %, epoch {int(best.argmax())}); digits"
+        f"{last['test_top1']:.2f} % (best {best.max():.2f} %, after {at}); digits"
     )
     assert "chance" not in result.caption
     record = _collect.collect([trained], "train", trained)

@@ -192,3 +192,35 @@ def test_factor() -> None:
     assert list(one.get_ydata()) == [1.0, 1.0]
     assert "n = batch x H x W" in axes.get_xlabel()
     assert axes.get_ylabel() == "factor of ||dL/dS|| per block"
+
+
+def ms_and(*others: str) -> pd.DataFrame:
+    table = answered("rates").table
+    first = table[table["network"] == "spiking"]
+    signs = np.where(first["block"] % 2, -1e-9, 1e-9)
+    ms = first.assign(network="ms", residual="ms", firing_rate_output=signs,
+                      firing_rate_residual=-signs)  # fmt: skip
+    return pd.concat([ms, table[table["network"].isin(others)]], ignore_index=True)
+
+
+def test_currents_are_no_spikes() -> None:
+    """Blocks of MS-ResNet pass currents: alone on a linear axis, whole; beside others not drawn."""
+    alone = rate_figure(ms_and(), "")
+    for axes, column in zip(alone.axes, ("output", "residual"), strict=True):
+        same(curves(axes)["MS-ResNet"], ms_and(), f"firing_rate_{column}")
+        assert axes.get_yscale() == "linear"
+        assert axes.get_ylim()[0] < -1e-9
+        assert axes.get_ylabel() == "mean value (current per neuron and step)"
+    beside = rate_figure(ms_and("spiking"), "The caption.")
+    assert set(curves(beside.axes[0])) == {"Spiking ResNet"}
+    said = "".join(t.get_text() for t in beside.texts).replace("\n", " ")
+    assert "Not drawn: ms, whose blocks pass currents. The caption." in said
+
+
+def test_few_blocks_have_whole_numbers_on_their_axis() -> None:
+    table = answered("rates").table
+    few = table[table["block"] < 3]
+    for axes in rate_figure(few, "").axes:
+        low, high = axes.get_xlim()
+        ticks = [t for t in axes.get_xticks() if low <= t <= high]
+        assert ticks == [0, 1, 2]

@@ -126,11 +126,13 @@ def test_what_is_infinite_is_not_said_to_be_zero(function: type[Change]) -> None
 
 
 @pytest.mark.parametrize("function", [paired, welch])
-def test_numbers_whose_squares_are_too_large(function: type[Change]) -> None:
-    """An exploded norm: the change is known, its interval is not finite, and nothing warns."""
-    found = function([1e200, 3e200], [4e200, -2e200])  # type: ignore[call-arg]
-    assert float(found.change) == -1e200
-    assert not np.isfinite([found.low, found.high]).any()
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**-300, 2.0**300, 2.0**660])
+def test_numbers_whose_squares_are_no_floats(function: type[Change], unit: float) -> None:
+    """Vanished and exploded norms have the interval of any other unit, to the last bit."""
+    a, b = np.array([1.0, 3.0, 4.5]), np.array([4.0, -2.0, 1.0, 0.5])[: 3 + (function is welch)]
+    here, there = function(a, b), function(unit * a, unit * b)  # type: ignore[call-arg]
+    assert [float(x) for x in there] == [float(x) * unit for x in here]
+    assert np.isfinite(here).all()
 
 
 @pytest.mark.parametrize("function", [paired, welch])

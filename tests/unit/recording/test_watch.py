@@ -192,10 +192,21 @@ def test_every_record_is_handed_over() -> None:
 
 @pytest.mark.parametrize("name", ["every", "keep"])
 def test_a_number_below_1_is_an_error(name: str) -> None:
-    with pytest.raises(InputError, match=rf"^{name} must be at least 1; got 0$"):
+    with pytest.raises(InputError, match=rf"^{name} must be a whole number of at least 1; got 0$"):
         Watch(model(), probes(), **{name: 0})
 
 
 def test_a_model_without_spikes_is_an_error_at_once() -> None:
     with pytest.raises(NothingToRecord):
         snnlens.watch(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("every", [0, 2.5, "5", None])
+def test_every_is_a_whole_number(every: Any) -> None:
+    with pytest.raises(InputError, match="every must be a whole number of at least 1; got"):
+        Watch(model(), probes(), every=every)
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the model must be a torch.nn.Module; got 'list'"):
+        Watch([model()], probes())  # type: ignore[arg-type]

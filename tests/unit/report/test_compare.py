@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from snnlens.errors import InputError
 from snnlens.recording import store
 from snnlens.recording.record import empty
 from snnlens.recording.result import Claim, Finding, Result
-from snnlens.report.compare import Comparison, compare, compare_results, write
+from snnlens.report.compare import Comparison, compare, compare_results, curves, write
+from snnlens.report.compare.overview import changed
 from tests.unit.report import compare_runs as runs
 from tests.unit.report import sample
 
@@ -360,3 +362,55 @@ def test_nothing_is_written_where_a_run_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="RUN must be a run folder"):
         write([tmp_path / "none"] * 2, tmp_path / "c.html")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- what was said wrongly ---------------------------------------------------------------------
+
+
+def seeds(norms: Sequence[Sequence[float]], first: int = 0, name: str = "sew-18") -> Result:
+    """A row per seed and block: the gradient norms of each seed."""
+    rows = [
+        {"network": f"{name}-s{first + s}", "block": b, "stage": b + 1, "gradient_norm": x}
+        for s, found in enumerate(norms)
+        for b, x in enumerate(found)
+    ]
+    return runs.result(pd.DataFrame(rows), {}, runs.sites(18, "none").iloc[:0])
+
+
+def test_the_table_and_the_figure_have_the_same_mean_over_seeds() -> None:
+    a, b = [[1e-6, 1.0], [1e-2, 2.0]], [[2e-6, 0.0], [2e-2, 2.0]]
+    found = both(seeds(a), seeds(b))
+    rows = of(found, "gradient_norm")
+    mine = [one for one in found.aligned if one.table == "result"]
+    (panel,) = curves.drawing(mine, "gradient_norm", "", []).panels
+    assert [list(c.y) for c in panel.curves] == [rows["a"].tolist(), rows["b"].tolist()]
+    assert rows["a"][0] == pytest.approx(stats.gmean([1e-6, 1e-2]))
+    assert rows["b"].tolist() == pytest.approx([2e-4, 1.0])  # with a 0 in it: arithmetic
+
+
+def test_a_norm_that_became_infinite_did_not_come_from_0() -> None:
+    a, b = seeds([[1.0, 1.0], [1.0, 1.0]]), seeds([[math.inf, 1.0], [math.inf, 1.0]])
+    row, back = (of(both(*two), "gradient_norm").iloc[0] for two in ((a, b), (b, a)))
+    assert changed("ratio", row["change"], row["a"]) == "to ∞"
+    assert changed("ratio", back["change"], back["a"]) == "from ∞"
+    assert row["interval"] == "a value is infinite: no interval"
+
+
+def test_runs_of_other_seeds_differ_by_their_mean() -> None:
+    a = runs.trainings({"sew-8": [0.1, 0.2]})
+    b = runs.trainings({"sew-8": [0.2, 0.1]}, first_seed=2)
+    assert not both(a, b).numbers["differs"].any()
+    assert both(a, runs.trainings({"sew-8": [0.2, 0.1]})).numbers["differs"].all()
+
+
+def test_findings_of_networks_that_are_called_otherwise_are_the_same() -> None:
+    def run(name: str, share: str) -> Result:
+        said = Finding("SNL202", "error", "sn1", f"{name}: {share}", "why", "next", "reference")
+        return runs.gradients(18, network=name, findings=[said])
+
+    assert both(run("a.py:net", "silent"), run("b.nir", "silent")).findings["what"].tolist() == [
+        "same"
+    ]
+    assert both(run("a.py:net", "silent"), run("b.nir", "other")).findings["what"].tolist() == [
+        "changed"
+    ]

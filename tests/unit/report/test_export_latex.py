@@ -253,3 +253,12 @@ def test_letters_that_the_font_has_not_are_said(monkeypatch: pytest.MonkeyPatch)
     made, says = latex._figure(small())
     assert says == [latex.NO_GLYPH]
     assert texts(made["figure.svg"].decode()) == ["\N{GRINNING FACE} 漢字"]  # text stays text
+
+
+def test_a_unit_that_says_the_same_as_the_label_takes_no_room() -> None:
+    """MACs are multiply-accumulates; a heading of one long word left the column out."""
+    frame = pd.DataFrame({"formula": ["a", "b"], "additions": [1.0, 2.0], "macs": [3.0, 4.0]})
+    (macs,) = [c for c in _tex_columns.chosen(frame, set(), {"macs": "multiply-accumulates"}).cells
+               if c.name == "macs"]  # fmt: skip
+    assert macs.head == ["MACs"]
+    assert macs.meta.full == "MACs"

@@ -36,6 +36,13 @@ def exported(source: Path, folder: Path) -> tuple[dict[str, Path], list[str]]:
     return where, made.says
 
 
+def test_tensorboard_warns_of_no_tag(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    where, _ = exported(saved("rates"), tmp_path)
+    for path in where.values():
+        assert accumulated(path)
+    assert "not associated with a plugin" not in caplog.text
+
+
 def accumulated(path: Path) -> Curves:
     """What TensorBoard reads: every point of every curve."""
     found = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()

@@ -396,3 +396,19 @@ def test_of_many_names_a_few_are_listed() -> None:
     said = refused("[sites]\nfiring_rate = { max = 1, where = { site = 'zzz' } }", run)
     assert said.endswith("layer11.sn and 588 more")
     assert len(said) < 350
+
+
+def test_a_limit_of_a_change_is_not_broken_by_rounding() -> None:
+    """.4 to .3 fell by .1, whatever .4 - .3 is in floats."""
+    old, new = subject({"firing_rate": {"sn1": 0.4}}), subject({"firing_rate": {"sn1": 0.3}})
+    assert one("[sites]\nfiring_rate = { drop = 0.1 }", new, base=old).ended == "passed"
+    assert one("[sites]\nfiring_rate = { drop = 0.0999999 }", new, base=old).ended == "failed"
+    assert one("[sites]\nfiring_rate = { rise = 0.1 }", old, base=new).ended == "passed"
+
+
+def test_every_limit_that_is_broken_is_named() -> None:
+    old, new = subject({"firing_rate": {"sn1": 0.9}}), subject({"firing_rate": {"sn1": 0.2}})
+    case = one("[sites]\nfiring_rate = { min = 0.25, drop = 0.5 }", new, base=old)
+    assert case.says.startswith(
+        "sn1 is 0.2, was 0.9 in the baseline: it fell by more than 0.5, below min 0.25; 1 of 1 site"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_text_is_short_and_aligned() -> None:
         "red: 4 at or above error, 4 below, 6 passed, 3 skipped; 4 new findings against runs/old "
         "(rules of snnlens.toml)"
     )
-    cases = lines[1:-1]
+    cases = [line for line in lines[1:-1] if line[:31].strip() or "try: " in line]
     assert {len(line) - len(line.lstrip("* ")) for line in cases if "try: " not in line} == {2}
     starts = {re.search(r"(?:\S+ )?\S+  +\S", line[11:]) is not None for line in cases}
     assert starts == {True, False}  # names, and continued lines
@@ -269,3 +270,18 @@ def _decoded(text: str) -> str:
 def test_a_case_is_what_it_says() -> None:
     case = Case("finding", "SNL202", "failed", "evidence")
     assert (case.severity, case.site, case.places, case.new) == ("error", None, (), None)
+
+
+@pytest.mark.parametrize("before", range(90, 125))
+def test_a_long_text_is_wrapped_and_whole(before: int) -> None:
+    """No line of it begins as a command of GitHub does, and none is cut."""
+    long = " ".join(["x" * (before - 60), "y" * 59, "::error::no command", "words " * 40]).strip()
+    found = replace(finding(site="sn2"), evidence=long, next=long)
+    run = subject(findings=[found], outcomes=[outcome("SNL202", "issue")])
+    said = render(judge([run], rules({"fail_on": "error"})), "text")
+    lines = said.splitlines()
+    assert len(lines) > 4
+    assert not [line for line in lines if line.lstrip().startswith("::")]
+    assert max(len(line) for line in lines) < 200
+    plain = " ".join(" ".join(line.split()) for line in lines)
+    assert plain.count(long) == 2
