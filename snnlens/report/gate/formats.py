@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -60,14 +59,12 @@ def _case(case: Case, verdict: Verdict, width: int) -> list[str]:
 
 def _wrapped(head: str, said: str) -> list[str]:
     """What is said behind a head, in lines of LINE characters; none begins with GitHub's `::`."""
-    made: list[str] = []
-    said = " ".join(_cut(word, LINE) for word in said.split(" "))
-    for line in textwrap.wrap(said, LINE, break_long_words=False, break_on_hyphens=False):
-        if made and line.startswith("::"):
-            made[-1] += f" {line}"
-        else:
-            made.append(line)
-    return [f"{head if i == 0 else ' ' * len(head)}{line}" for i, line in enumerate(made or [""])]
+    made = [""]
+    for word in (_cut(word, LINE) for word in said.split()):
+        longer = f"{made[-1]} {word}".lstrip()
+        fits = len(longer) <= LINE or word.startswith("::")
+        made = [*made[:-1], longer] if fits else [*made, word]
+    return [f"{head if i == 0 else ' ' * len(head)}{line}" for i, line in enumerate(made)]
 
 
 def _named(case: Case) -> str:
