@@ -228,11 +228,12 @@ def test_no_image_size_leaves_images_as_they_are(tmp_path: Path) -> None:
     assert torch.equal(as_is.x, asked.x)
     assert as_is.description == asked.description
     assert refusal("random") == (
-        "image size must be given: random images have no size of their own; got None"
+        "image size must be given: random images have no size of their own; got None; add "
+        "--image-size N"
     )
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     assert refusal(f"imagefolder:{tmp_path}") == (
-        "image size must be given: photographs differ in size; got None"
+        "image size must be given: photographs differ in size; got None; add --image-size N"
     )
 
 

@@ -228,6 +228,7 @@ def test_a_model_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "trainee.py").write_text(NET)
     monkeypatch.chdir(tmp_path)
     options = {**SMALL, "model": "trainee.py:build", "points": "points", "epochs": 3, "lr": 0.5}
+    del options["time_steps"]  # it says T itself
     result = api.analyse("train", api.run("train", **options))
     assert result.table["train_loss"].iloc[-1] < 0.8 * result.table["train_loss"].iloc[0]
     layers = result.extra["layers_by_epoch"]
