@@ -516,8 +516,8 @@ def test_no_spiking_site_is_an_error() -> None:
         Recorder(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), all_probes())
     assert str(error.value) == (
         "the model must have a spiking site; got Sequential without one; use neurons of snnlens, "
-        "SpikingJelly, snnTorch, Norse or sinabs, name your own neuron class with "
-        "--spiking my.module:MyNeuron, or give the model a method sites()"
+        "SpikingJelly, snnTorch, Norse or sinabs, name your own neuron class "
+        "(spiking=[MyNeuron], --spiking my.module:MyNeuron), or give the model a method sites()"
     )
     assert error.value.exit_code == 5
 
