@@ -82,3 +82,8 @@ def test_layers_seen_too_little_are_left_out() -> None:
     finding = only(CHECK, made(rows, probes={"silence": ["silent_share"]}))
     assert finding.site == "0"
     assert "also" not in finding.evidence
+
+
+def test_one_layer_alone() -> None:
+    evidence = only(CHECK, seen(0.75, 0.05)).evidence
+    assert evidence.endswith("a silent neuron's rate is below 0.0059 with 95 %)")

@@ -175,3 +175,49 @@ def test_a_weight_that_is_nan_is_found() -> None:
         model(torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
     (finding,) = found(recorder.record())
     assert finding.site == "layer2.0.sn1"
+
+
+# --- the input ---------------------------------------------------------------------------------
+
+GIVEN = "net: NaN or infinite numbers in the input of the model: 3"
+
+
+def test_an_input_that_nothing_else_shows() -> None:
+    """No current was recorded: whether the model cleans its input is not known."""
+    (finding,) = found(made(layers(0.2, 0.3), non_finite_inputs=3))
+    assert (finding.site, finding.evidence) == ("0", GIVEN)
+
+
+def test_an_input_that_the_model_cleans() -> None:
+    rows = [layer(current=1.0), layer(current=2.0)]
+    cleaned = made(rows, probes={"input_current": ["current"]}, non_finite_inputs=3)
+    assert passes(NonFinite(), cleaned)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_an_input_comes_before_all_that_it_breaks(bad: float) -> None:
+    rows = [layer(current=1.0), layer(current=bad), layer(current=1.0)]
+    probes = {"input_current": ["current"]}
+    (finding,) = found(made(rows, probes=probes, non_finite_inputs=3))
+    reached = "; the first site that they reach is 1"
+    assert (finding.site, finding.evidence) == ("1", GIVEN + reached)
+    rows = [layer(current=1.0, norm=bad), layer(current=1.0)]
+    (finding,) = found(made(rows, probes=probes, non_finite_inputs=3))
+    assert (finding.site, finding.evidence) == ("0", GIVEN)
+    rows = [layer(current=1.0), layer(current=1.0)]
+    (finding,) = found(made(rows, probes=probes, non_finite_inputs=3, loss=bad))
+    assert (finding.site, finding.evidence) == ("0", GIVEN)
+
+
+def test_a_loss_alone_is_something_to_judge() -> None:
+    (finding,) = found(made([{}], loss=math.nan))
+    assert finding.evidence == "net: the loss is not finite"
+    assert passes(NonFinite(), made([{}], loss=1.0))
+
+
+def test_what_the_histogram_counted_is_a_gradient_of_the_site() -> None:
+    rows = [{"rate": 0.2, "gradient_non_finite": n} for n in (0.0, 2.0, 0.0)]
+    (finding,) = found(made(rows, probes={"gradient_histogram": ["gradient_non_finite"]}))
+    assert (finding.site, finding.evidence) == (
+        "1", "net: the gradient here is not finite, the first in the order of computation",
+    )  # fmt: skip

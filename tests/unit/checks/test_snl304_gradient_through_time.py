@@ -75,3 +75,17 @@ def test_a_gradient_that_is_not_finite_is_another_finding() -> None:
         "no spiking layer has 4 steps with a positive, finite gradient; see SNL301 and SNL305"
     )
     assert only(CHECK, made([layer(norms=norms[:-1], time_steps=T)])).site == "0"
+
+
+def test_one_layer_alone() -> None:
+    assert only(CHECK, back(0.2, 0.9)).evidence.endswith("bound 0.001 (N = 128 samples, T = 8)")
+
+
+def test_steps_that_were_not_recorded_leave_a_gap() -> None:
+    """0.2 per step over 7 steps, of which the third and the fourth are not known."""
+    record = back(0.2)
+    table = record.tables["gradient_norm"]
+    record.tables["gradient_norm"] = table[~table["step"].isin([2, 3])]
+    evidence = only(CHECK, record).evidence
+    assert "a factor 0.2 per step" in evidence
+    assert "6 steps): over 7 steps 1.3e-05" in evidence

@@ -76,3 +76,8 @@ def test_without_a_peak_the_active_share_counts(slope: float | None) -> None:
 
 def test_exactly_at_its_bound() -> None:
     assert passes(CHECK, seen({"surrogate_active": 0.01, "surrogate_mean": 0.5}))
+
+
+def test_one_layer_alone() -> None:
+    rows = [{"surrogate_active": a, "surrogate_mean": a} for a in (0.5, 0.001)]
+    assert only(CHECK, seen(*rows)).evidence.endswith("bound 0.01 (N = 128 samples, T = 4)")

@@ -76,3 +76,13 @@ def test_blocks_that_were_not_recorded_are_left_out() -> None:
 def test_the_first_share_is_that_of_the_first_block_that_was_recorded() -> None:
     text = only(CHECK, outputs(None, 0.8, 0.08, 0.008, 0.0008)).evidence
     assert "the share that fires goes from 0.8 at O^1 to 0.0008 at O^4" in text
+
+
+def test_a_block_in_the_middle_that_was_not_recorded_leaves_a_gap() -> None:
+    """0.1 per block from O^1 to O^5, O^3 unknown: 1e-4 over 4 blocks."""
+    text = only(CHECK, outputs(None, 0.8, 0.08, None, 0.0008, 8e-5)).evidence
+    assert "a factor 0.1 per block" in text
+    assert "over 4 blocks 1.0e-04" in text
+    assert "from 0.8 at O^1 to 8e-05 at O^5" in text
+    dead = only(CHECK, outputs(0.2, None, 0.2, 0.0, 0.0, 0.2)).evidence
+    assert "O^3 is the first of 2 silent block outputs of 5" in dead

@@ -68,6 +68,7 @@ def test_samples_that_are_zero_everywhere() -> None:
 def test_single_maps() -> None:
     of_sam = ({"method": "sam", "sample": sample} for sample in (0, 2))
     finding = only(CHECK, zeroed(record(), *of_sam, {"method": "ig", "sample": 2}))
+    assert finding.severity == "warning"
     assert finding.evidence == (
         "net: zero: the maps of ig of 1 sample (2), sam of 2 samples (0, 2); largest |f(x) - "
         "f(baseline)| of these 3.5"

@@ -10,7 +10,7 @@ from scipy import stats
 
 from snnlens.errors import InputError
 from snnlens.measures import _student
-from snnlens.measures.compare import Change, paired, ratio, student_t, welch
+from snnlens.measures.compare import Change, excess, paired, ratio, student_t, welch
 
 RTOL = 1e-10  # rounding of a quadrature with 64 nodes and of a bisection, measured 3e-13
 
@@ -204,3 +204,15 @@ def test_identical_values_change_by_nothing() -> None:
     found = paired(a, a)
     assert ends(found) == [[0.0] * 7, [0.0] * 7]
     assert ends(ratio(abs(a), abs(a), pair=True)) == [[1.0] * 7, [1.0] * 7]
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
+def test_an_excess_is_none_within_rounding(unit: float) -> None:
+    """4 eps of the larger end, whichever unit: beyond, the difference as it is, with its sign."""
+    step = np.spacing(0.3 * unit)
+    assert excess((0.4 - 0.3) * unit, 0.1 * unit, 0.4 * unit, 0.3 * unit) == 0
+    assert excess(0.1 * unit + step, 0.1 * unit, 0.4 * unit, -0.3 * unit) == 0
+    assert excess(0.1 * unit + 40 * step, 0.1 * unit, 0.4 * unit, 0.3 * unit) > 0
+    assert excess(0.25 * unit, 0.125 * unit, 0.5 * unit, 0.25 * unit) == 0.125 * unit
+    assert excess(0.125 * unit, 0.25 * unit, 0.5 * unit, 0.25 * unit) == -0.125 * unit
+    assert excess(-0.5 * unit, 0.25 * unit, -1 * unit, 0.0) == -0.75 * unit

@@ -267,3 +267,11 @@ def test_property_explicit_equals_autograd(
 
 def _largest(x: Tensor) -> float:
     return float(x.abs().max()) if x.numel() else 0.0
+
+
+def test_where_a_membrane_starts() -> None:
+    """At rest, or at the potential that the rule begins with, in the dtype of the state."""
+    x = torch.ones(3, 2, dtype=torch.bfloat16)
+    for first, wanted in ((None, -0.25), (0.5, 0.5), (0.0, 0.0)):
+        v = equations.start(x, Rule("if", 1.0, "soft", -0.25, ATan(), initial_potential=first))
+        assert (v.tolist(), v.dtype) == ([wanted, wanted], torch.float32)

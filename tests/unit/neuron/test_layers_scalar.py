@@ -77,6 +77,14 @@ def test_values_and_gradients(
     assert 0.05 < spikes.mean() < 0.95  # both branches of the reset were taken
 
 
+@pytest.mark.parametrize(("kind", "tau", "decay"), KINDS)
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_a_reset_to_1(kind: str, tau: float, decay: bool, reset: str) -> None:
+    """Nothing is taken for 0 but 0: the membrane rests at 1, its threshold is 1.7."""
+    x, grad = _data(4)
+    _compare(Scalar(kind, tau, decay, 1.7, reset, 1.0, False), x * tau if decay else x, grad)
+
+
 @pytest.mark.parametrize("name", surrogate.names())
 @pytest.mark.parametrize("reset", ["hard", "soft"])
 def test_with_every_surrogate(name: str, reset: str) -> None:

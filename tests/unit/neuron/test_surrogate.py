@@ -173,3 +173,10 @@ def test_wrong_names_and_slopes(name: str, alpha: float | None, message: str) ->
     with pytest.raises(InputError) as error:
         surrogate.by_name(name, alpha)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("s", [s for s in ALL if isinstance(s, ATan | Sigmoid)], ids=str)
+def test_a_primitive_begins_at_0_and_ends_at_1(s: Surrogate) -> None:
+    """Theta is what it smooths: 0 far below the threshold, 1 far above."""
+    far = torch.tensor([-1e9, 1e9], dtype=torch.float64)
+    assert s.primitive(far).tolist() == pytest.approx([0, 1], abs=1e-8)

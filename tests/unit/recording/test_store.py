@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import math
@@ -570,3 +571,62 @@ def test_a_sum_that_is_text_is_refused(tmp_path: Path, column: str) -> None:
     store.save(replace(record, tables=record.tables | {"firing_rate": table}), tmp_path / "run")
     with pytest.raises(InputError, match=column):
         store.load(tmp_path / "run")
+
+
+# --- names and texts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sites", "result", "a b", "a/b", "", ".."])
+def test_a_table_that_would_take_the_place_of_another_file(tmp_path: Path, name: str) -> None:
+    made = make_record()
+    made.tables[name], made.schemas[name] = made.tables["output_digest"], Schema((), {})
+    with pytest.raises(InputError) as error:
+        store.save(made, tmp_path / "run")
+    assert str(error.value) == (
+        "the name of a table must be of letters, digits, '_', '.', '+' and '-', and neither sites "
+        f"nor result; got {name!r}"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_text_that_utf_8_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        store.save_run(replace(make_result(), caption="so \ud800 it"), tmp_path / "run", draw)
+    assert str(error.value).startswith(
+        "a name or a text of the run must be text that UTF-8 can write; got"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_site_twice_is_refused(tmp_path: Path) -> None:
+    made = make_record()
+    twice = replace(made, sites=pd.concat([made.sites, made.sites.iloc[:1].assign(order=2)]))
+    store.save(twice, tmp_path / "run")
+    with pytest.raises(InputError) as error:
+        store.load(tmp_path / "run")
+    path = tmp_path / "run" / "record" / "sites.parquet"
+    assert str(error.value).startswith(f"{path} must be as written; got 'a site twice'")
+
+
+@pytest.mark.parametrize(
+    ("table", "quotes"),
+    [
+        (pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}), False),
+        (pd.DataFrame({"a": ["x", "y\rz"], "b": [1, 2]}), True),
+        (pd.DataFrame({"a\r": [1, 2]}), True),
+    ],
+)
+def test_a_carriage_return_is_quoted(table: pd.DataFrame, *, quotes: bool) -> None:
+    assert store.quoting(table) == (csv.QUOTE_NONNUMERIC if quotes else csv.QUOTE_MINIMAL)
+
+
+def test_a_file_that_is_no_json_is_no_run_to_replace(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("no JSON")
+    with pytest.raises(InputError):
+        store.save(make_record(), tmp_path / "run", force=True)
+    assert (tmp_path / "run" / "run.json").read_text() == "no JSON"
+
+
+def test_json_keeps_letters_as_they_are() -> None:
+    assert "σ' ≤ 1" in store.dumps({"text": "σ' ≤ 1"})
