@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,8 @@ def test_layers_seen_too_little_are_left_out() -> None:
 def test_one_layer_alone() -> None:
     evidence = only(CHECK, seen(0.75, 0.05)).evidence
     assert evidence.endswith("a silent neuron's rate is below 0.0059 with 95 %)")
+
+
+def test_a_readout_alone_is_no_layer_to_judge() -> None:
+    """It has no threshold: that it is silent says nothing."""
+    assert reason(CHECK, seen(1.0, threshold=math.inf)).startswith("N T = 0: below")

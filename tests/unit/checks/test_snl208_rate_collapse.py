@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snnlens.checks.rate_collapse import RateCollapse
+from snnlens.measures.fit import factor_per_block
 from tests.unit.checks.handmade import layer, layers, made, only, passes, reason
 
 CHECK = RateCollapse()
@@ -75,3 +76,12 @@ def test_the_layer_at_which_less_than_one_spike_is_left() -> None:
             text = only(CHECK, made(layers(*rates, neurons=neurons))).evidence
             wanted = next(n for n in range(99) if 0.4 * factor**n * neurons * 128 * 4 < 1)
             assert f"from layer {wanted} on" in text
+
+
+def test_a_fall_whose_interval_ends_just_above_1() -> None:
+    """0.3 per layer, 1.0e-2 over the depth; 1.9 is within its 95 %."""
+    rates = [0.4, 0.02, 0.3, 0.01, 0.0015]
+    fit = factor_per_block(rates)
+    assert 1 < fit.high < 2
+    assert fit.total(4) < 1e-2
+    assert passes(CHECK, made(layers(*rates)))

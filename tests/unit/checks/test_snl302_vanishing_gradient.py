@@ -112,3 +112,12 @@ def test_layers_where_there_are_no_blocks() -> None:
 def test_it_needs_gradients_and_depth() -> None:
     assert "gradient_norm" in reason(CHECK, record(Net(norms=None), depth=18))
     assert "3 spiking layers" in reason(CHECK, made([layer()] * 3))
+
+
+def test_three_norms_are_no_line_and_four_are() -> None:
+    """Zeros behind the largest: they stop nothing before it."""
+    zeros = [layer(norm=0.0)] * 2
+    three = made([*(layer(norm=n) for n in (1e-6, 1e-3, 1.0)), *zeros])
+    assert reason(CHECK, three) == "fewer than 4 norms are positive; SNL305 says where"
+    four = made([*(layer(norm=n) for n in (1e-6, 1e-4, 1e-2, 1.0)), *zeros])
+    assert "factor 0.01 per layer" in only(CHECK, four).evidence

@@ -80,3 +80,14 @@ def test_a_detached_layer_of_a_real_model() -> None:
             model(torch.rand(4, 8, 3)).sum().backward()
         sites = [f.site for f in CHECK.findings(recorder.record())]
         assert sites == (["first"] if cuts else [])
+
+
+def test_parameters_without_any_layer() -> None:
+    assert "no spiking layer was seen" in reason(CHECK, made([weight("w")], backward=True))
+
+
+def test_the_samples_are_those_of_the_layer_that_is_named() -> None:
+    rows = [layer(norm=1.0, batch=3), layer(norm=0.0, batch=5), layer(norm=1.0, batch=7)]
+    finding = only(CHECK, made(rows))
+    assert finding.site == "1"
+    assert "(N = 5 samples, T = 4)" in finding.evidence
