@@ -21,7 +21,7 @@ def readouts(sites: pd.DataFrame) -> set[str]:
     >>> readouts(pd.DataFrame(rows, columns=names).assign(**seen))
     {'out'}
     """
-    if not {"signal", "threshold", "forward_calls", "gradient_calls"} <= set(sites):
+    if not {"role", "signal", "threshold", "forward_calls", "gradient_calls"} <= set(sites):
         return set()
     layers = sites[(sites["role"] == "neuron") & sites["signal"].isin(SPIKING)]
     found = {str(s) for s in layers.loc[np.isposinf(layers["threshold"].astype(float)), "site"]}

@@ -115,7 +115,7 @@ def sheet(
     2
     """
     marks = marks or {}
-    shown = frame if len(frame) <= NEVER_WHOLE else frame.iloc[:0]
+    shown = frame if len(frame) <= NEVER_WHOLE else frame.iloc[:1]
     made = Sheet(id_, name, frame, tables.table(shown, units, marks), marks, units or {})
     return made if shown is frame else worst(made)
 
