@@ -275,3 +275,12 @@ def test_where_a_membrane_starts() -> None:
     for first, wanted in ((None, -0.25), (0.5, 0.5), (0.0, 0.0)):
         v = equations.start(x, Rule("if", 1.0, "soft", -0.25, ATan(), initial_potential=first))
         assert (v.tolist(), v.dtype) == ([wanted, wanted], torch.float32)
+
+
+def test_a_reset_to_1() -> None:
+    """Nothing but 0 is taken for 0: neither where it is reset to, nor where it rests."""
+    h, spike = torch.tensor([0.3, 2.0, 1.0]), torch.tensor([0.0, 1.0, 0.0])
+    rule = Rule("lif", 1.7, "hard", 1.0, ATan(), True, 2.0, True)
+    assert equations.reset(h, spike, rule).tolist() == pytest.approx([0.3, 1.0, 1.0])
+    rested = equations.charge(torch.tensor([1.0, 2.0]), torch.zeros(2), rule)
+    assert rested.tolist() == [1.0, 1.5]
