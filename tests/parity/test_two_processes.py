@@ -47,8 +47,16 @@ def _recorded(*batches: torch.Tensor) -> tuple[Record, list[float]]:
 
 @pytest.fixture(scope="module")
 def one() -> tuple[Record, list[float]]:
-    """One process that runs the halves one after the other, from the same weights."""
-    return _recorded(*(two_processes.half(rank) for rank in range(two_processes.HALVES)))
+    """One process that runs the halves one after the other, from the same weights.
+
+    On one thread, as each of the two: with more of them, torch adds up in another order.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _recorded(*(two_processes.half(rank) for rank in range(two_processes.HALVES)))
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.promise("right-under-stress")
