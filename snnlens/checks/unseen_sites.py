@@ -1,4 +1,4 @@
-"""SNL901: what the recorder did not see: sites, gradients, passes; or saw twice."""
+"""SNL901: what the recorder did not see: sites, gradients, passes, ranks; or saw twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ ODD = {  # facts that list sites
 class UnseenSites(Check):
     """Forward calls of each spiking layer and block against the forward passes of the model, and
     what the recorder says that it did not see: modules that were replaced, gradients that
-    reentrant checkpointing keeps to itself, passes of other threads.
+    reentrant checkpointing keeps to itself, passes of other threads, processes whose record was not
+    there when those of all ranks were merged.
     """
 
     name = "unseen_sites"
@@ -29,7 +30,8 @@ class UnseenSites(Check):
         "Never seen: call modules and not their forward(), call the model itself and not a part of "
         "it, and outside of torch.jit and torch.export. Seen twice: a module shared by several places "
         "is one site: give each place its own. Not heard: checkpoint(..., use_reentrant=False). "
-        "Replaced: record again. Other threads: a lock around the call, or a copy for each thread."
+        "Replaced: record again. Other threads: a lock around the call, or a copy for each thread. A rank "
+        "that is missing: look why its process ended, and record again."
     )
     reference = "docs/architecture.md, the recorder's rules; PyTorch issues #117758 and #117925"
     formula = "forward calls of a site = forward passes of the model"
@@ -65,4 +67,10 @@ class UnseenSites(Check):
             yield self.finding("warning", None, (
                 f"{seen.name}: {elsewhere} passes that other threads made at the same time were not "
                 "recorded"
+            ))  # fmt: skip
+        if missing := seen.facts.get("missing_ranks"):
+            of = missing + seen.facts.get("ranks", seen.facts.get("merged_batches", 0))
+            yield self.finding("warning", None, (
+                f"{seen.name}: {missing} of the {of} records to merge were not there; the numbers are "
+                "those of the others"
             ))  # fmt: skip

@@ -91,6 +91,7 @@ class NetworkParams(NeuronParams):
         return self
 
     def _check_initial(self) -> None:
+        check_connect(self, self.residual, self.connect)
         self.check_size()
         if self.mode == "eval":
             raise InputError(
@@ -315,6 +316,13 @@ def check_names(what: str, got: tuple[str, ...], known: tuple[str, ...]) -> None
             raise InputError(what, got=name, wanted=wanted)
     if not got or len(set(got)) != len(got):
         raise InputError(what, got=",".join(got), wanted=f"{wanted}, each at most once")
+
+
+def check_connect(params: BaseModel, residual: tuple[str, ...], connect: tuple[str, ...]) -> None:
+    """Raise InputError for a connect that a user gives to networks without one."""
+    if "connect" in params.model_fields_set and "sew" not in residual:
+        wanted = "left out: only the blocks of sew have one"
+        raise InputError("connect", got=",".join(connect), wanted=wanted)
 
 
 def _at_least(what: str, got: int, least: int) -> None:

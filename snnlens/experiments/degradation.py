@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from snnlens.errors import InputError, Interrupted
 from snnlens.experiments import train
-from snnlens.experiments._params import check_names, command, listed
+from snnlens.experiments._params import check_connect, check_names, command, listed
 from snnlens.experiments._training import TrainingParams
 from snnlens.models.plan import CONNECTS, plan
 
@@ -69,6 +69,7 @@ class Params(TrainingParams):
                 raise InputError(name, got=getattr(self, name), wanted=f"at least {least}")
         check_names("residual", self.residual, KINDS)
         check_names("connect", self.connect, CONNECTS)
+        check_connect(self, self.residual, self.connect)
         if not self.depth or len(set(self.depth)) != len(self.depth):
             raise InputError("depth", got=self.depth, wanted="at least one, each at most once")
         for depth in self.depth:

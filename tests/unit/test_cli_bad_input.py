@@ -52,6 +52,8 @@ def refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -
         ("--depth deep", "depth must be an integer; got 'deep'"),
         ("--layout svhn", "layout must be imagenet or cifar; got 'svhn'"),
         ("--connect plus", "connect must be add, and or iand; got 'plus'"),
+        ("--residual spiking,ms --connect and,iand",
+         "connect must be left out: only the blocks of sew have one; got 'and,iand'"),
         ("--residual sew,dense", "residual must be ann, plain, spiking, sew or ms; got 'dense'"),
         ("--surrogate step", ("surrogate must be one of atan, constant, rectangular, sigmoid, "
          "superspike, triangular; got 'step'")),

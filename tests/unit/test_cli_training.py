@@ -58,6 +58,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("degradation --residual sew,dense",
          "residual must be spiking, sew, plain or ms; got 'dense'"),
         ("degradation --connect plus", "connect must be add, and or iand; got 'plus'"),
+        ("degradation --residual plain --connect add",
+         "connect must be left out: only the blocks of sew have one; got 'add'"),
         ("degradation --seeds 0", "seeds must be at least 1; got 0"),
         ("degradation --workers 0", "workers must be at least 1; got 0"),
         ("degradation --pattern x", "pattern must be given with --logs; got 'x'"),

@@ -8,6 +8,7 @@ from torch import nn
 
 import snnlens
 from snnlens.checks.unseen_sites import UnseenSites
+from snnlens.recording.merge import merge
 from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, record
 from tests.unit.checks.handmade import layer, made, only, passes, reason
@@ -136,3 +137,14 @@ def test_what_the_recorder_says_that_it_did_not_see() -> None:
     assert elsewhere == ("net: 3 passes that other threads made at the same time were not recorded")
     none = made(two, replaced=[], unheard=None, elsewhere=0)
     assert UnseenSites().outcome(none).outcome == "passed"
+
+
+@pytest.mark.parametrize("how", ["per rank", "per batch"])
+def test_ranks_whose_record_was_not_there(how: str) -> None:
+    one = made([layer()], forward_passes=1)
+    two = merge([one, one], how=how, expected=5)
+    text = only(UnseenSites(), two).evidence
+    assert text == (
+        "net: 3 of the 5 records to merge were not there; the numbers are those of the others"
+    )
+    passes(UnseenSites(), merge([one, one], how=how, expected=2))
