@@ -12,7 +12,7 @@ from snnlens.data import specs
 from snnlens.errors import InputError
 from snnlens.experiments._neuron import NeuronParams
 from snnlens.experiments._source import Kind, kind_of
-from snnlens.models.plan import CONNECTS, LAYOUTS, RESIDUALS, SIZES, Plan, plan
+from snnlens.models.plan import CONNECTS, LAYOUTS, RESIDUALS, SIZES, Plan, plan, usual_size
 
 ENOUGH_SAMPLES = 128  # n in the last stage from which the shapes of Figs. 6 to 8 are stable
 DEFAULT_BATCH = 32
@@ -202,6 +202,27 @@ class ModelParams(BaseModel):
         if self.output is not None:
             _at_least("output", self.output, 0)
         return self
+
+    @property
+    def unused(self) -> set[str]:
+        """Parameters without effect: a batch that is given is whole, a model of one's own knows T.
+
+        >>> sorted(ModelParams(model="my.net:build", input="batch.safetensors").unused)
+        ['batch', 'bin_ms', 'image_size', 'time_steps']
+        >>> sorted(ModelParams(model="my.net:build", data="digits").unused)
+        ['bin_ms', 'time_steps']
+        >>> ModelParams(model="graph.nir", data="nmnist:PATH").unused
+        set()
+        """
+        built_in = usual_size(self.model) is not None
+        drawn = self.input is None and (self.data is not None or built_in)
+        frames = drawn and specs.has_frames((self.data or "digits").partition(":")[0])
+        unused = set() if drawn else {"batch", "image_size"}
+        if not frames:
+            unused.add("bin_ms")
+        if not (frames or built_in or (drawn and self.per_step)):
+            unused.add("time_steps")
+        return unused
 
 
 class SubjectParams(ModelParams):

@@ -247,7 +247,7 @@ def with_provenance(record: Record, question: str, subject: Subject, params: Mod
         | {
             "question": question,
             "command": command(question, params),
-            "parameters": params.model_dump(mode="json"),
+            "parameters": params.model_dump(mode="json", exclude=params.unused),
             "device": params.device,
             "threads": torch.get_num_threads(),
             "data": subject.batch.description,

@@ -215,3 +215,16 @@ def test_a_built_in_model_by_its_name() -> None:
     facts = record.networks["sew_resnet8"]
     assert (facts["time_steps"], facts["samples"], facts["backward"]) == (2, 4, True)
     assert record.provenance["command"].startswith("snnlens checkup sew_resnet8 ")
+
+
+def test_the_provenance_names_what_played_a_part() -> None:
+    """T and the samples of a batch that is given are facts of the network, not options."""
+    record = snnlens.checkup(net(), *data()).record
+    said, facts = record.provenance["parameters"], record.networks["Sequential"]
+    assert not {"batch", "image_size", "bin_ms", "time_steps"} & set(said)
+    assert {"mode", "seed", "loss"} <= set(said)
+    assert (facts["time_steps"], facts["samples"]) == (4, 5)
+    built_in = api.run("checkup", model="sew_resnet8", image_size=8, batch=4, time_steps=2)
+    assert {"batch": 4, "image_size": 8, "time_steps": 2}.items() <= dict(
+        built_in.provenance["parameters"]
+    ).items()
