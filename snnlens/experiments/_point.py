@@ -28,6 +28,7 @@ from snnlens.experiments._networks import Progress, neuron_of, quiet, usable_dev
 from snnlens.experiments._params import command
 from snnlens.experiments._preserve import preserved
 from snnlens.experiments.train import Params
+from snnlens.neuron import memory
 from snnlens.provenance import provenance
 from snnlens.recording import ranks as records_of_ranks
 from snnlens.recording import store
@@ -101,6 +102,8 @@ def _nothing_empty(folder: Path) -> Iterator[None]:
 
 def _train(params: Params, folder: Path, progress: Progress, rank: Rank) -> None:
     torch.set_num_threads(_threads(params, folder))
+    if params.keep_memory:
+        memory.keep_freed()
     device = usable_device(params.device)
     train_set, test_set = load_sets(params)
     model = build(params, train_set.source.classes)

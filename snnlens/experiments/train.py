@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PANEL = "Your model"
 # What changes no number of a training: where it lies, what runs it, how much it keeps in memory.
-WITHOUT_EFFECT = {"points", "resume", "device", "threads", "checkpointing"}
+WITHOUT_EFFECT = {"points", "resume", "device", "threads", "checkpointing", "keep_memory"}
 DIGITS = 8  # of the digest in a folder's name
 MOST_NAME = 150  # bytes; a folder may have 255
 

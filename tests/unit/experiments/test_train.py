@@ -125,7 +125,7 @@ def test_other_questions_take_the_folder(trained: Params) -> None:
 def test_names_and_folders(tmp_path: Path) -> None:
     one = params(tmp_path)
     for field, value in {"points": "elsewhere", "resume": True, "device": "cuda", "threads": 3,
-                         "checkpointing": True}.items():  # fmt: skip
+                         "checkpointing": True, "keep_memory": True}.items():  # fmt: skip
         assert field in WITHOUT_EFFECT
         assert one.model_copy(update={field: value}).folder.name == one.folder.name
     changed = {"epochs": 3, "lr": 0.2, "threshold": 0.5, "seed": 1, "data": "random",
@@ -133,6 +133,17 @@ def test_names_and_folders(tmp_path: Path) -> None:
     names = {one.model_copy(update={f: v}).folder.name for f, v in changed.items()}
     assert len(names | {one.folder.name}) == len(changed) + 1
     assert set(Params.model_fields) >= WITHOUT_EFFECT
+
+
+def test_freed_memory_is_kept_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("snnlens.neuron.memory.keep_freed", lambda: asked.append(True))
+    for keep in (False, True):
+        made = params(tmp_path / str(keep), epochs=1, record_every=0, keep_memory=keep)
+        _point.work(str(made.folder), made.model_dump(mode="json"))
+        assert asked == [True] * keep
 
 
 def test_a_begun_training_is_not_begun_again_unasked(trained: Params) -> None:
