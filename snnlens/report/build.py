@@ -17,7 +17,7 @@ from markupsafe import Markup
 from snnlens import atomic
 from snnlens.errors import InputError
 from snnlens.recording import checked
-from snnlens.recording.result import Claim
+from snnlens.recording.result import Claim, Finding
 from snnlens.report import citations, numbers, text, view
 from snnlens.report.findings import entries
 from snnlens.report.sheets import MOST_ROWS, Sheet
@@ -114,11 +114,13 @@ def _whole(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, 
     several = len(runs) > 1
     looked = any(run.analysed for run in runs)
     parts = {
-        "header": _render("header", runs=runs, heading=_heading(runs),
-                          summary=_summary(claims, runs), cut=_cut_tables(runs)),
+        "header": _render("header", runs=runs, heading=_heading(runs), cut=_cut_tables(runs),
+                          summary=tally([c for r in runs for c in r.claims],
+                                        [f for r in runs for f in r.findings]),
+                          tallies=[(r, tally(r.claims, r.findings)) for r in runs]),
         "findings": _render("findings", entries=found, several=several, looked=looked),
         "claims": _render("claims", claims=claims, several=several),
-        **{f"run {run.name}": _render("run", run=run) for run in runs},
+        **{f"run {run.name}": _render("run", run=run, several=several) for run in runs},
         "not run": _render("not_run", skipped=skipped, untested=untested, several=several,
                            runs=runs),
         "provenance": _render("provenance", runs=runs, several=several, origins=_origins(runs),
@@ -169,15 +171,13 @@ def _heading(runs: list[Run]) -> str:
     return runs[0].title if len(runs) == 1 else text.plural(len(runs), "run")
 
 
-def _summary(claims: list[tuple[Run, Claim]], runs: list[Run]) -> list[tuple[str, str, str]]:
+def tally(claims: Sequence[Claim], findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
     """`3 claims: 1 holds, 2 fail; 0 findings` in pieces: what stands before, kind, words."""
-    verdicts = [claim.verdict for _, claim in claims]
-    severities = [finding.severity for run in runs for finding in run.findings]
     return [
         ("", "", text.plural(len(claims), "claim")),
-        *_counted(verdicts),
-        ("; ", "", text.plural(len(severities), "finding")),
-        *_counted(severities),
+        *_counted([claim.verdict for claim in claims]),
+        ("; ", "", text.plural(len(findings), "finding")),
+        *_counted([finding.severity for finding in findings]),
     ]
 
 

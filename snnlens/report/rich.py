@@ -16,7 +16,7 @@ from markupsafe import Markup
 from snnlens.recording.record import Record
 from snnlens.recording.result import Finding, Result
 from snnlens.report import tables
-from snnlens.report.build import _counted, _file, _render
+from snnlens.report.build import _file, _render, tally
 from snnlens.report.findings import Case, entries
 from snnlens.report.text import plural
 from snnlens.report.view import VERDICTS
@@ -39,7 +39,7 @@ def html_of_result(result: Result) -> str:
     parts, said = _table(result.table, result.record)
     return _rendered(
         title=result.title,
-        summary=_summary(result),
+        summary=tally(result.claims, result.findings),
         caption=result.caption,
         entries=found[:MOST_ENTRIES],
         more_findings=max(len(found) - MOST_ENTRIES, 0),
@@ -73,16 +73,6 @@ def html_of_finding(finding: Finding) -> str:
     (True, False, False)
     """
     return _rendered(entries=entries([_case(finding)]))
-
-
-def _summary(result: Result) -> list[tuple[str, str, str]]:
-    """`3 claims: 1 holds, 2 fail; 0 findings`, in pieces as the page's header has them."""
-    return [
-        ("", "", plural(len(result.claims), "claim")),
-        *_counted([claim.verdict for claim in result.claims]),
-        ("; ", "", plural(len(result.findings), "finding")),
-        *_counted([finding.severity for finding in result.findings]),
-    ]
 
 
 def _case(finding: Finding) -> Case:

@@ -83,6 +83,28 @@ def test_the_summary_counts_everything(page: str) -> None:
     ) >= 0  # fmt: skip
 
 
+def test_one_run_is_introduced_in_the_head(page: str) -> None:
+    assert page.count('<code class="command">') == 1
+    assert "snnlens gradients --depth 152 -o runs/gradients" in text(head(page))
+
+
+def test_the_head_has_a_line_for_each_of_several_runs(run: Path, tmp_path: Path) -> None:
+    """What it found; how it was made stands at the run, and the findings come soon."""
+    bare = sample.save(tmp_path / "bare", runs.answered("rates"), svg="")
+    page = build.build([run, bare])
+    lines = [text(f"<body>{line}") for line in head(page).split("<li>")[1:]]
+    assert lines[0].startswith("gradients ")
+    assert lines[0].endswith("3 findings: 1 error , 1 warning , 1 note")
+    assert lines[1].startswith("bare ")
+    assert "--depth 152" not in text(head(page))
+    section = str(page).partition('<section id="run-gradients"')[2].partition("<figure")[0]
+    assert "snnlens gradients --depth 152 -o runs/gradients" in text(f"<body>{section}")
+
+
+def head(page: str) -> str:
+    return "<body>" + str(page).partition("<header>")[2].partition("</header>")[0]
+
+
 def test_the_worst_comes_first(page: str) -> None:
     found = re.findall(r'<li class="(error|warning|note)"', page)
     assert found == ["error", "warning", "note"]
