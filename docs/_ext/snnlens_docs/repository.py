@@ -19,6 +19,7 @@ PLACES = {  # of the repository: where the site shows it
     "reports/reference": "docs/project/reference-results.md",
     "reports/reference/README.md": "docs/project/reference-results.md",
     "reports/benchmarks": "docs/benchmarks/index.md",
+    "reports/mutants.md": "docs/project/mutation-testing.md",
 }
 
 
@@ -90,7 +91,13 @@ def sources(root: Path) -> list[str]:
     """Files of the repository that are pages of the site."""
     globs = ("notebooks/*.ipynb", "reports/benchmarks/*.md")
     found = [p.relative_to(root).as_posix() for glob in globs for p in root.glob(glob)]
-    return [*sorted(found), "CHANGELOG.md", "examples/README.md", "reports/reference/README.md"]
+    others = (
+        "CHANGELOG.md",
+        "examples/README.md",
+        "reports/mutants.md",
+        "reports/reference/README.md",
+    )
+    return [*sorted(found), *others]
 
 
 NOTEBOOKS = """
