@@ -91,15 +91,15 @@ def depth_line(seen: Seen) -> Line | None:
         return None
     rows = rows.assign(at=rows["block"] if of_blocks else np.arange(len(rows)))
     recorded = seen.table("gradient_norm")
-    rows = rows[rows["site"].isin(list(recorded["site"]) if len(recorded) else [])]
+    rows = rows[rows["site"].isin(list(recorded["site"]))]
     if not len(rows):
         return None
     names = [str(s) for s in rows["site"]]
     labels = [f"S^{b}" for b in rows["block"]] if of_blocks else names
-    what = "block input" if of_blocks else "spiking layer"
+    what = ("block input" if of_blocks else "spiking layer") + "s" * (len(rows) != 1)
     return Line(
-        rows["gradient_norm"].to_numpy(float), rows["at"].to_numpy(float), names, labels, "block" if of_blocks else "layer",
-        f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}", extent(rows.iloc[0]),
+        rows["gradient_norm"].to_numpy(float), rows["at"].to_numpy(float), names, labels,
+        "block" if of_blocks else "layer", f"{len(rows)} {what}", extent(rows.iloc[0]),
     )  # fmt: skip
 
 

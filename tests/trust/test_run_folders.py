@@ -128,6 +128,16 @@ def test_a_table_of_any_columns(
     tally("tables of other columns")
 
 
+@pytest.mark.parametrize("key", store.KEYS)
+def test_a_key_that_is_no_text(tmp_path: Path, tally: Count, key: str) -> None:
+    run = broken.copy(fresh(tmp_path))
+    name = "record/firing_rate.parquet"
+    broken.put_table(run, name, FRAMES[name].assign(**{key: 1}))
+    with pytest.raises(InputError, match=rf"with text in {key}; got .*int64 in {key}"):
+        store.load_both(run)
+    tally("tables of other columns")
+
+
 @fuzz(100)
 @given(st.sampled_from(broken.TABLES), st.data())
 def test_a_damaged_table_with_its_checksum(

@@ -120,8 +120,10 @@ def _norms(row: Layer) -> Sequence[float]:
     """Per step; a `norm` is that of all steps, which have equal shares of its square."""
     if "norms" in row:
         return list(row["norms"])
+    if "norm" not in row:
+        return []
     steps = _steps(row)
-    return [row["norm"] / steps**0.5] * steps if "norm" in row else []
+    return [row["norm"] / steps**0.5] * steps
 
 
 def _norm(row: Layer, step: int, norm: float) -> dict[str, Any]:

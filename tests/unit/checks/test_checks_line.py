@@ -144,3 +144,21 @@ def test_a_layer_that_zero_init_holds_silent_stops_nothing() -> None:
             layer(site="b.sn2", rate=0.0, block=0)]  # fmt: skip
     assert not _line.silent(networks(made(rows, zero_init=True, residual="sew"))[0])
     assert _line.silent(networks(made(rows, residual="sew"))[0])
+
+
+def test_a_small_factor_over_many_steps() -> None:
+    """1.5 over 20 steps: 3,325; what counts is that the interval is above 1, not how far."""
+    for turned, word in ((-1, "vanishes"), (1, "explodes")):
+        found = line(*(1.5 ** np.arange(20.0)[::-turned]))
+        assert 0.6 < found.fit.low <= found.fit.high < 1.6
+        assert getattr(found, word)
+
+
+def test_a_block_that_was_not_recorded_leaves_a_gap() -> None:
+    """S^0, S^1 and S^4, S^5: a factor of 10 per block, over 5 of them."""
+    rows = [layer(site=f"b{b}.input", role="block_input", block=b, norm=10.0**b)
+            for b in (0, 1, 4, 5)]  # fmt: skip
+    found = _line.depth_line(the(rows))
+    assert found is not None
+    assert found.at.tolist() == [0, 1, 4, 5]
+    assert (found.span, found.total) == (5, pytest.approx(1e-5, rel=1e-9))

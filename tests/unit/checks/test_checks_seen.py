@@ -257,3 +257,10 @@ def test_chosen_rows() -> None:
 )
 def test_names(count: int, said: str) -> None:
     assert _seen.names(np.arange(count).tolist()) == said
+
+
+def test_what_does_not_spike_is_chosen_by_its_role_alone() -> None:
+    rows = [layer(site="a"), weight("w"), layer(site="x", role="block_output", signal="currents")]
+    seen = the(made(rows))
+    assert seen.sites("parameter")["site"].tolist() == ["w"]
+    assert seen.sites("block_output")["site"].tolist() == ["x"]

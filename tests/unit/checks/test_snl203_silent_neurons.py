@@ -61,7 +61,9 @@ def test_few_observations_prove_nothing(batch: int, *, applies: bool) -> None:
     """T = 4: 64 samples are the 256 observations."""
     record = seen(0.9, batch=batch)
     assert (CHECK.applies(record) == "") is applies
-    if not applies:
+    if applies:
+        assert only(CHECK, record).site == "0"
+    else:
         assert "N T = 252: below 256" in reason(CHECK, record)
 
 
@@ -75,6 +77,10 @@ def test_channels_that_were_not_counted_are_not_named() -> None:
     assert "30.0% of 64 neurons are silent at 0" in text
     assert ", bound 20% beyond" in text
     assert "also" not in text
+    text = only(
+        CHECK, made([layer(silent_share=0.3, silent_channel_share=math.nan)], probes=PROBES)
+    ).evidence
+    assert "30.0% of 64 neurons are silent at 0" in text
 
 
 def test_layers_seen_too_little_are_left_out() -> None:

@@ -85,3 +85,9 @@ def test_a_layer_without_the_map_beside_one_with_it() -> None:
 def test_rates_of_blocks_are_none_of_layers() -> None:
     blocks = [{"site": "b.output", "role": "block_output", "rate": 1.0}]
     assert reason(CHECK, made(blocks)) == NO_RATES
+
+
+def test_half_of_the_neurons_are_not_named() -> None:
+    rows = [layer(rate=0.95, saturated_share=0.5)]
+    text = only(CHECK, made(rows, probes={"silence": ["saturated_share"]})).evidence
+    assert text == "net: 0 fires in 95.0% of the neuron-steps (bound 90%) (N = 128 samples, T = 4)"

@@ -67,3 +67,8 @@ def test_outputs_of_zero_without_the_number_of_samples() -> None:
 def test_outputs_alone_are_known() -> None:
     known: dict[str, Any] = {"output": {"largest": 1.0, "zero_share": 0.5}}
     assert passes(CHECK, made([{"norm": 1.0}], tests=known))
+
+
+def test_a_block_whose_output_has_no_number_is_not_the_last() -> None:
+    rows = [layer(site="sn", rate=0.0), {"site": "b.output", "role": "block_output", "block": 0}]
+    assert only(CHECK, made(rows)).site == "sn"

@@ -41,6 +41,7 @@ def test_a_neuron_without_a_leak_has_none() -> None:
     assert "IF neuron" in reason(CHECK, seen(integrate))
     assert passes(CHECK, seen(integrate, 2.0))
     assert passes(CHECK, seen(math.inf, 2.0))
+    assert "IF neuron" in reason(CHECK, seen(math.inf, -math.inf))
     assert "input_current" in reason(CHECK, made([layer()]))
 
 

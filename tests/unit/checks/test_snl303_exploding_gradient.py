@@ -84,3 +84,9 @@ def test_it_needs_gradients_and_depth() -> None:
     assert "gradient_norm" in reason(CHECK, record(Net(norms=None), depth=18))
     few = [layer(norm=n) for n in (0.0, 0.0, 1.0, 1.0, 1.0)]
     assert "fewer than 4" in reason(CHECK, made(few))
+
+
+def test_four_norms_are_enough() -> None:
+    assert only(CHECK, made([layer(norm=n) for n in (1e6, 1e4, 1e2, 1.0)])).site == "0"
+    zero = [layer(norm=n) for n in (1e6, 1e4, 1e2, 0.0)]
+    assert "fewer than 4 norms are positive" in reason(CHECK, made(zero))

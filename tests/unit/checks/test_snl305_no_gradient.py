@@ -42,6 +42,12 @@ def test_a_parameter_alone() -> None:
     assert "without one are 2 of 3 parameters (w, v) (N = 128 samples, T = 4)" in finding.evidence
 
 
+def test_a_parameter_saw_no_samples_and_the_layers_say_how_many() -> None:
+    nothing = {"time_steps": None, "batch": None, "neurons": None}
+    text = only(CHECK, made([layer(), weight("w", None, **nothing)])).evidence
+    assert text.endswith("without one are 1 of 1 parameters (w) (N = 128 samples, T = 4)")
+
+
 def test_every_layer_and_parameter_is_reached() -> None:
     assert passes(CHECK, made([layer(), layer(), weight("w")]))
 

@@ -78,3 +78,12 @@ def test_when_it_does_not_apply() -> None:
 def test_a_foreign_block_known_to_be_spiking_is_judged_by_its_neuron() -> None:
     """As SpikingJelly's own spiking_resnet: its kind is known, and nobody tried its neuron."""
     assert only(NoIdentity(), foreign(0.5, residual="spiking")).site == "b.sn2"
+
+
+def test_the_last_layer_of_a_block_alone_is_its_end() -> None:
+    """The one before it fires as often, and cannot pass one spike either."""
+    rows = [layer(site="b.input", role="block_input", block=0, block_kind="identity"),
+            layer(site="b.sn1", block=0, rate=0.2, gain=0.5),
+            layer(site="b.sn2", block=0, rate=0.2, gain=0.5),
+            layer(site="b.output", role="block_output", block=0, rate=0.2)]  # fmt: skip
+    assert "net: 1 of 1 blocks end in a neuron" in only(NoIdentity(), made(rows)).evidence

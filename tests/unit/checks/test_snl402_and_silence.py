@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snnlens.checks.and_silence import AndSilence
+from snnlens.measures.fit import factor_per_block
 from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, record
 from tests.unit.checks.handmade import made, only, passes, reason
@@ -86,3 +87,16 @@ def test_a_block_in_the_middle_that_was_not_recorded_leaves_a_gap() -> None:
     assert "from 0.8 at O^1 to 8e-05 at O^5" in text
     dead = only(CHECK, outputs(0.2, None, 0.2, 0.0, 0.0, 0.2)).evidence
     assert "O^3 is the first of 2 silent block outputs of 5" in dead
+
+
+def test_outputs_without_a_number_do_not_count() -> None:
+    assert reason(CHECK, outputs(0.2, 0.2, 0.2, None)).startswith("3 blocks: ")
+
+
+def test_shares_that_fall_by_chance_are_no_trend() -> None:
+    """Over six blocks the line falls below the bound, and its interval goes up to 1 and more."""
+    shares = (0.9, 0.05, 0.5, 0.001, 0.3, 0.0005, 0.01)
+    fit = factor_per_block(np.array(shares), np.arange(7))
+    assert fit.total(6) < 1e-2
+    assert 1 < fit.high < 2
+    assert passes(CHECK, outputs(*shares))

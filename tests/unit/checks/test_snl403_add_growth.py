@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from snnlens.analysis import rates
-from snnlens.checks.add_growth import AddGrowth
+from snnlens.checks.add_growth import AddGrowth, _bounds
 from snnlens.recording import blocks
 from snnlens.recording.record import Record
 from tests.unit.analysis.handmade import Net, record
-from tests.unit.checks.handmade import only, passes, reason
+from tests.unit.checks.handmade import layer, made, only, passes, reason
 
 CHECK = AddGrowth()
 BOUNDS = np.array(
@@ -52,3 +52,13 @@ def test_foreign_blocks_by_their_signal() -> None:
 
 def test_blocks_that_join_otherwise() -> None:
     assert "ADD" in reason(CHECK, added(9.0, "iand"))
+
+
+def test_the_stem_fires_once_and_each_block_adds_one() -> None:
+    kinds = ["basic", "basic", "downsample", "basic", "downsample", "downsample"]
+    assert _bounds(kinds).tolist() == [2, 3, 2, 3, 2, 2]
+
+
+def test_outputs_without_a_number_are_none_to_judge() -> None:
+    rows = [layer(), {"role": "block_output", "block": 0, "signal": "counts"}]
+    assert "ADD" in reason(CHECK, made(rows, connect="add"))

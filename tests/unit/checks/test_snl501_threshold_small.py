@@ -157,3 +157,10 @@ def test_two_dead_channels_may_hold_more() -> None:
     finding = only(CHECK, made)
     assert finding.severity == "note"
     assert "maybe in 2 dead channels alone, whose theta is a guess" in finding.evidence
+
+
+@pytest.mark.parametrize(("quantisation", "steps"), [(0.012, 1), (0.015, 1), (0.02, 2)])
+def test_the_steps_that_are_worth_it_are_one_at_least(quantisation: float, steps: int) -> None:
+    """T = 8: as large as .1 of clipping at 8 x quantisation / .1, rounded."""
+    made = sized(record(relu()), "act2", clip=0.1, quantisation=quantisation)
+    assert f"steps beyond T = {steps} gain less" in only(CHECK, made).evidence

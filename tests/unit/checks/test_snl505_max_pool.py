@@ -44,6 +44,12 @@ def test_a_layer_that_was_not_measured() -> None:
     )
 
 
+def test_a_record_without_the_errors_of_layers() -> None:
+    made = covered(record(Net()), ACT0, POOL, ACT1)
+    del made.tables["conversion_layers"], made.schemas["conversion_layers"]
+    assert "that act1 inherits, in theta rms, is not measured" in only(CHECK, made).evidence
+
+
 def test_before_the_first_spiking_layer_it_sees_constants() -> None:
     assert passes(CHECK, covered(record(Net()), POOL, ACT0, ACT1))
 

@@ -122,3 +122,8 @@ def test_without_an_ann_to_compare_with() -> None:
         "mlp-4x10-s0: 1 parallel and 1 sequential layers; no sequential one comes behind a "
         "parallel one (N = 200 samples)"
     )
+
+
+def test_each_kind_is_counted() -> None:
+    made = covered(alone("parallel"), ACT0, ACT1, OWN)
+    assert "2 parallel and 1 sequential layers" in only(CHECK, made).evidence

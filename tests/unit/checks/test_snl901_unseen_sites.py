@@ -143,8 +143,9 @@ def test_what_the_recorder_says_that_it_did_not_see() -> None:
 def test_ranks_whose_record_was_not_there(how: str) -> None:
     one = made([layer()], forward_passes=1)
     two = merge([one, one], how=how, expected=5)
-    text = only(UnseenSites(), two).evidence
-    assert text == (
+    finding = only(UnseenSites(), two)
+    assert (finding.severity, finding.site) == ("warning", None)
+    assert finding.evidence == (
         "net: 3 of the 5 records to merge were not there; the numbers are those of the others"
     )
     passes(UnseenSites(), merge([one, one], how=how, expected=2))

@@ -102,6 +102,12 @@ def test_graded_input_is_macs_under_every_choice(choice: IntegerSpikes) -> None:
     assert got.picojoules == pytest.approx(4.6 * 42, rel=1e-15)
 
 
+def test_spikes_asked_of_a_graded_first_layer() -> None:
+    line = r"^the first layer's input must be whole numbers; got 'graded values'"
+    with pytest.raises(InputError, match=line):
+        counted([IMAGE], first_layer="spikes")
+
+
 def test_first_layer_of_what_was_counted() -> None:
     """Only the first layer, and only its MACs."""
     later, tail = Layer(events=80, macs=800, counts=80, bits=80), IMAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -178,6 +179,14 @@ def test_patterns_against_the_trains(steps: int) -> None:
     assert pattern_entropy(counts) == pytest.approx(entropy(counts, base=2), rel=1e-12)
 
 
+def test_a_quantile_is_of_all_values_those_behind_the_last_edge_too() -> None:
+    """Of 8 values two are in the first bin: a quarter. Four are above the last edge."""
+    counts, edges = [0, 2, 2, 4], [0.0, 1.0, 2.0]
+    assert quantile(counts, edges=edges, q=0.25) == 1.0
+    assert quantile(counts, edges=edges, q=0.125) == 0.5
+    assert quantile(counts, edges=edges, q=0.75) == math.inf
+
+
 def test_patterns_at_their_limits() -> None:
     assert constant_share([3, 4]) == 1  # T = 1
     assert constant_share([0, 2, 2, 0]) == 0
@@ -185,7 +194,8 @@ def test_patterns_at_their_limits() -> None:
     assert math.isnan(constant_share([0, 0]))
     assert math.isnan(pattern_entropy([0, 0]))
     for wrong in ([1], [1, 2, 3], np.ones((2, 2))):
-        with pytest.raises(InputError, match=r"^pattern counts must be 2\^T rows; got"):
+        shape = re.escape(str(np.shape(wrong)))
+        with pytest.raises(InputError, match=rf"^pattern counts must be 2\^T rows; got {shape}$"):
             constant_share(wrong)
 
 

@@ -589,12 +589,20 @@ def test_a_table_that_would_take_the_place_of_another_file(tmp_path: Path, name:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_further_table_of_such_a_name(tmp_path: Path) -> None:
+    made = replace(make_result(), extra={"result": make_result().table})
+    with pytest.raises(InputError, match=r"^the name of a table must be .*; got 'result'$"):
+        store.save_run(made, tmp_path / "run", draw)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_text_that_utf_8_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         store.save_run(replace(make_result(), caption="so \ud800 it"), tmp_path / "run", draw)
     assert str(error.value).startswith(
-        "a name or a text of the run must be text that UTF-8 can write; got"
+        "a name or a text of the run must be text that UTF-8 can write; got '"
     )
+    assert "so \\ud800" in str(error.value)
     assert not list(tmp_path.iterdir())
 
 
