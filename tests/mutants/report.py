@@ -71,7 +71,7 @@ def _collect(folder: Path) -> tuple[str, list[Survivor]]:
         if not data.exit_code_by_key:
             continue
         codes = {n: status_by_exit_code[c] for n, c in data.exit_code_by_key.items()}
-        rows.append((str(path), Counter(codes.values()), _left_out(path, folder)))
+        rows.append((f"`{path}`", Counter(codes.values()), _left_out(path, folder)))
         survivors += [_survivor(n, path) for n, s in codes.items() if s in LIVES]
     return _table(rows), survivors
 
@@ -141,7 +141,7 @@ def _listed(survivors: list[Survivor], reasons: list[dict[str, Any]]) -> str:
     for why in sorted(groups):
         lines += [f"### {why or 'Not looked at yet'}", ""]
         for s in groups[why]:
-            lines += [f"- {s.path}, `{s.function}`", f"  - `{s.was}`", f"  - `{s.now}`"]
+            lines += [f"- `{s.path}`, `{s.function}`", f"  - `{s.was}`", f"  - `{s.now}`"]
         lines.append("")
     return "\n".join(lines)
 
