@@ -16,6 +16,7 @@ from snnlens.models.plan import CONNECTS, LAYOUTS, RESIDUALS, SIZES, Plan, plan,
 
 ENOUGH_SAMPLES = 128  # n in the last stage from which the shapes of Figs. 6 to 8 are stable
 DEFAULT_BATCH = 32
+KEEP_MEMORY = "keep freed memory in the process (Linux): faster; the numbers stay"
 
 
 class NetworkParams(NeuronParams):
@@ -61,9 +62,7 @@ class NetworkParams(NeuronParams):
         "plain",
         description="lean computes BatchNorms again, checkpoint whole blocks; the numbers stay",
     )
-    keep_memory: bool = Field(
-        False, description="keep freed memory in the process (Linux): faster; the numbers stay"
-    )
+    keep_memory: bool = Field(False, description=KEEP_MEMORY)
 
     @field_validator("residual", "connect", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from snnlens.data import specs
 from snnlens.errors import InputError
 from snnlens.experiments._neuron import NeuronParams
+from snnlens.experiments._params import KEEP_MEMORY
 from snnlens.training.recipe import Recipe
 
 POINTS = "runs/points"
@@ -29,9 +30,7 @@ class TrainingParams(Recipe, NeuronParams):
     seed: int = Field(0, description="of the weights, the order of samples, their augmentation")
     device: str = Field("cpu", description="cpu | cuda")
     threads: int | None = Field(None, description="CPU threads (torch's choice)")
-    keep_memory: bool = Field(
-        False, description="keep freed memory in the process (Linux): faster; the numbers stay"
-    )
+    keep_memory: bool = Field(False, description=KEEP_MEMORY)
     points: str = Field(POINTS, description="the folder that keeps trainings")
     resume: bool = Field(
         False, description="go on with trainings that have begun", json_schema_extra={"flag": True}

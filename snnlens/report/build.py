@@ -115,9 +115,10 @@ def _whole(runs: list[Run], skipped: Sequence[Skipped]) -> tuple[str, dict[str, 
     looked = any(run.analysed for run in runs)
     parts = {
         "header": _render("header", runs=runs, heading=_heading(runs), cut=_cut_tables(runs),
-                          summary=tally([c for r in runs for c in r.claims],
-                                        [f for r in runs for f in r.findings]),
-                          tallies=[(r, tally(r.claims, r.findings)) for r in runs]),
+                          summary=tally([claim for _, claim in claims],
+                                        [finding for run in runs for finding in run.findings]),
+                          tallies=[(r, tally(r.claims, r.findings)) for r in runs],
+                          several=several),
         "findings": _render("findings", entries=found, several=several, looked=looked),
         "claims": _render("claims", claims=claims, several=several),
         **{f"run {run.name}": _render("run", run=run, several=several) for run in runs},

@@ -101,6 +101,15 @@ def test_the_head_has_a_line_for_each_of_several_runs(run: Path, tmp_path: Path)
     assert "snnlens gradients --depth 152 -o runs/gradients" in text(f"<body>{section}")
 
 
+def test_of_a_record_alone_the_head_does_not_say_that_nothing_was_found(
+    run: Path, tmp_path: Path
+) -> None:
+    alone = runs.made("rates").save(tmp_path / "alone")
+    lines = [text(f"<body>{line}") for line in head(build.build([run, alone])).split("<li>")[1:]]
+    assert lines[1].endswith("a Record alone, not analysed")
+    assert "0 findings" not in lines[1]
+
+
 def head(page: str) -> str:
     return "<body>" + str(page).partition("<header>")[2].partition("</header>")[0]
 
